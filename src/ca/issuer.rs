@@ -1,0 +1,147 @@
+//! One issuing CA at work: policy, plan, signature, record.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use super::Error;
+use crate::enroll::{Ask, Authority, AuthorityError, Decision, Refusal};
+use crate::key::Signer;
+use crate::store::{self, Plan, Reserved, Signed, SqliteStore, Store};
+use crate::x509::issue::{self, Serial};
+use crate::x509::{self, Certificate, Chain, Hierarchy, Profile, Time, colon_hex, no_expiry, rfc3339};
+
+/// The issuing CA of one hierarchy, with its key and the records.
+pub struct Issuer {
+    hierarchy: Hierarchy,
+    chain: Chain,
+    signer: Box<dyn Signer>,
+    store: Mutex<SqliteStore>,
+}
+
+impl Issuer {
+    /// Takes what [`super::Ca::issuer`] has checked to belong together; the chain leads from issuing CA to root.
+    pub(super) fn new(hierarchy: Hierarchy, chain: Chain, signer: Box<dyn Signer>, store: SqliteStore) -> Self {
+        Self { hierarchy, chain, signer, store: Mutex::new(store) }
+    }
+
+    /// The profiles that an issuer of this hierarchy serves: those of its own hierarchy and no others.
+    pub fn profiles(hierarchy: Hierarchy) -> impl Iterator<Item = &'static Profile> {
+        Profile::built_in().iter().filter(move |profile| profile.hierarchy == hierarchy)
+    }
+
+    /// Decides whether an ask may be granted, and plans its certificate. Everything that authorises stands here,
+    /// before the signer.
+    fn plan(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Plan, Refusal>, x509::Error> {
+        let profile = ask.profile;
+        if profile.hierarchy != self.hierarchy {
+            let issuer = self.hierarchy.name().to_owned();
+            return Ok(Err(Refusal::ProfileNotServed { profile: profile.name, issuer }));
+        }
+        let wanted = ask.request.request();
+        let names = |error: x509::Error| Refusal::Names { why: error.to_string() };
+        let alt_names = match wanted.alt_names().and_then(|alt_names| {
+            profile.check_names(wanted.subject(), &alt_names)?;
+            Ok(alt_names)
+        }) {
+            Ok(alt_names) => alt_names,
+            Err(error) => return Ok(Err(names(error))),
+        };
+        let identity = match profile.identity(wanted.subject(), &alt_names) {
+            Ok(identity) => identity,
+            Err(error) => return Ok(Err(names(error))),
+        };
+        let not_after = match ask.validity {
+            Some(validity) => now.saturating_add(validity).min(no_expiry()),
+            None => profile.not_after(now),
+        };
+        let issuer_until = self.chain.leaf().not_after();
+        if not_after > issuer_until {
+            return Ok(Err(Refusal::OutlivesIssuer {
+                until: rfc3339(not_after),
+                issuer_until: rfc3339(issuer_until),
+            }));
+        }
+        let scheme = self.signer.public_key().key_type().usual_scheme();
+        let serial = Serial::random()?;
+        let validity = (now, not_after);
+        let to_be_signed = issue::to_be_signed(profile, ask.request, self.chain.leaf(), scheme, serial, validity)?;
+        Ok(Ok(Plan {
+            issuer: self.hierarchy.name().to_owned(),
+            profile: profile.name.to_owned(),
+            identity,
+            spki_sha256: ask.request.public_key().fingerprint().bytes().to_vec(),
+            serial: serial.bytes().to_vec(),
+            subject: wanted.subject().to_string(),
+            validity: (now.unix_timestamp(), not_after.unix_timestamp()),
+            to_be_signed,
+        }))
+    }
+
+    fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
+        let issuing = self.chain.leaf();
+        if now < issuing.not_before() || now > issuing.not_after() {
+            return Err(Error::Clock { now, from: issuing.not_before(), until: issuing.not_after() });
+        }
+        let planned: Vec<Result<Plan, Refusal>> =
+            asks.iter().map(|ask| self.plan(ask, now)).collect::<Result<_, _>>()?;
+        let plans: Vec<Plan> = planned.iter().filter_map(|plan| plan.as_ref().ok()).cloned().collect();
+        // A thread that panicked while it held the store left no transaction open: SQLite rolled it back.
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        // From here on every serial number and all bytes to be signed are on disk.
+        let reserved = store.reserve(&plans, now.unix_timestamp())?;
+        let signed = self.sign_planned(&reserved)?;
+        // From here on every certificate is: no one is handed out before.
+        let recorded = store.complete(self.hierarchy.name(), &signed)?;
+        drop(store);
+        let recorded: HashMap<_, _> = signed.into_iter().map(|signed| signed.serial).zip(recorded).collect();
+        let mut reserved = reserved.into_iter();
+        let mut decide = |plan: Plan| {
+            Ok(match reserved.next() {
+                Some(Reserved::Issued { certificate }) => self.issued(&certificate)?,
+                Some(Reserved::Planned { serial, .. }) => {
+                    self.issued(recorded.get(&serial).map(Vec::as_slice).unwrap_or_default())?
+                }
+                Some(Reserved::IdentityTaken { serial }) => {
+                    Decision::Refused(Refusal::IdentityTaken { identity: plan.identity, serial: colon_hex(&serial) })
+                }
+                Some(Reserved::KeyTaken { identity, serial }) => {
+                    Decision::Refused(Refusal::KeyTaken { identity, serial: colon_hex(&serial) })
+                }
+                None => return Err(Error::Store(store::Error::NotPlanned { serial: colon_hex(&plan.serial) })),
+            })
+        };
+        planned.into_iter().map(|plan| plan.map_or_else(|no| Ok(Decision::Refused(no)), &mut decide)).collect()
+    }
+
+    /// Signs what is planned, once for each serial number: a slice may hold the same ask twice.
+    fn sign_planned(&self, reserved: &[Reserved]) -> Result<Vec<Signed>, Error> {
+        let scheme = self.signer.public_key().key_type().usual_scheme();
+        let mut seen = HashSet::new();
+        let planned = reserved.iter().filter_map(|reservation| match reservation {
+            Reserved::Planned { serial, to_be_signed } => seen.insert(serial).then_some((serial, to_be_signed)),
+            _ => None,
+        });
+        planned
+            .map(|(serial, to_be_signed)| {
+                let certificate = issue::sign(to_be_signed, self.signer.as_ref(), scheme)?.der().to_vec();
+                Ok(Signed { serial: serial.clone(), certificate })
+            })
+            .collect()
+    }
+
+    fn issued(&self, certificate: &[u8]) -> Result<Decision, Error> {
+        let mut certificates = vec![Certificate::from_der(certificate)?];
+        certificates.extend_from_slice(self.chain.certificates());
+        Ok(Decision::Issued(Chain::new(certificates)?))
+    }
+}
+
+impl Authority for Issuer {
+    fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
+        self.decide(asks, now).map_err(|error| AuthorityError(Box::new(error)))
+    }
+}

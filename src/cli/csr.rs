@@ -1,0 +1,61 @@
+//! `bulla csr`: make a certificate request.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::Context;
+use super::keygen::{Encoding, output, shown_output, write};
+use super::keys::{self, PassphraseFrom};
+use super::report::Report;
+use super::subject::SubjectArgs;
+use crate::files::{Creation, Kind};
+use crate::key::{KeyRef, Signer};
+use crate::x509::{Profile, Request};
+
+/// Make a certificate request (PKCS#10) from a key and a profile
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ bulla csr device.key --profile idevid --serial SN-42 -o device.csr
+  $ bulla csr server.key --profile tls-server --cn gw --dns gw.example -o server.csr")]
+pub struct Args {
+    /// The private key; `-` is standard input
+    #[arg(value_name = "KEY")]
+    key: KeyRef,
+    /// The certificate profile: idevid, ldevid, tls-client, tls-server, firmware or sub-ca
+    #[arg(long, value_name = "NAME")]
+    profile: String,
+    /// Where the request goes; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// How it is encoded
+    #[arg(long, value_enum, default_value_t)]
+    encoding: Encoding,
+    /// The key's passphrase: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE")]
+    passphrase_from: Option<PassphraseFrom>,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    subject: SubjectArgs,
+}
+
+pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let profile = Profile::named(&args.profile)?;
+    let wanted = args.subject.wanted()?;
+    let output = output(&args.output, Creation { private: false, replace: args.force }, context, args.encoding)?;
+    let key = keys::open(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
+    let request = Request::new(profile, &wanted, &key)?;
+    write(output, Kind::Request, request.der(), args.encoding)?;
+    let spki = key.public_key().fingerprint();
+    let subject = request.subject().to_string();
+    context.done(
+        Report::new("bulla.csr/1")
+            .line(format!("{}: request for {} of {subject}", shown_output(&args.output), profile.name))
+            .field("output", args.output.to_string_lossy().into_owned())
+            .field("profile", profile.name)
+            .field("subject", subject)
+            .field("spki_sha256", spki.to_string()),
+    )
+}

@@ -1,0 +1,283 @@
+//! Errors at the edge: message, cause, hint and exit code. Hints live here alone, since they name flags.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+
+use super::Format;
+use crate::{ca, cms, enroll, files, image, key, store, x509};
+
+/// A wrong command line that clap cannot see.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// A credential that is missing or unusable.
+#[derive(Debug)]
+pub struct Credential {
+    /// What is missing or wrong.
+    pub message: String,
+    /// What to try.
+    pub hint: String,
+}
+
+impl std::fmt::Display for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Credential {}
+
+/// A failure as the user sees it.
+pub struct Failure {
+    exit: u8,
+    code: &'static str,
+    message: String,
+    cause: Option<String>,
+    hint: Option<String>,
+    retryable: bool,
+}
+
+pub const ERROR: (&str, Style) = ("error:", AnsiColor::Red.on_default().bold());
+pub const WARNING: (&str, Style) = ("warning:", AnsiColor::Yellow.on_default().bold());
+
+/// `bulla: label text` on one line, safe for a terminal.
+pub fn labelled((label, style): (&str, Style), text: &str) -> String {
+    format!("bulla: {style}{label}{style:#} {}", files::printable(text))
+}
+
+impl From<&anyhow::Error> for Failure {
+    fn from(error: &anyhow::Error) -> Self {
+        let message = error.to_string();
+        // Causes whose words the message has already say nothing new.
+        let mut causes = Vec::new();
+        for cause in error.chain().skip(1) {
+            let text = cause.downcast_ref().map_or_else(|| cause.to_string(), files::reason);
+            if !message.contains(&text) {
+                causes.push(text);
+            }
+        }
+        let (exit, code, hint, retryable) = classify(error);
+        let cause = (!causes.is_empty()).then(|| causes.join(": "));
+        Self { exit, code, message, cause, hint: hint.map(str::to_owned).or_else(|| hint_of(error)), retryable }
+    }
+}
+
+impl Failure {
+    /// A command line that clap refused: its first paragraph is the message, its tips are the hint.
+    pub fn usage(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut paragraphs = text.split("\n\n");
+        let lines = |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        let message = lines(paragraphs.next().unwrap_or_default());
+        let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+        let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ").map(lines));
+        let hint = tip.unwrap_or_else(|| "see bulla --help".to_owned());
+        Self { exit: 2, code: "usage", message, cause: None, hint: Some(hint), retryable: false }
+    }
+
+    /// Writes the failure: three lines at most on standard error, or one JSON object on standard output.
+    pub fn report(self, format: Format) -> ExitCode {
+        if self.code == "broken-pipe" {
+            // Whoever read our output has seen enough.
+            return ExitCode::SUCCESS;
+        }
+        match format {
+            Format::Json => {
+                let value = json!({
+                    "schema": "bulla.error/1",
+                    "code": self.code,
+                    "message": files::printable(&self.message),
+                    "cause": self.cause.as_deref().map(files::printable),
+                    "hint": self.hint,
+                    "retryable": self.retryable,
+                });
+                let _ = writeln!(std::io::stdout(), "{value}");
+            }
+            Format::Text => {
+                let mut text = labelled(ERROR, &self.message);
+                if let Some(cause) = &self.cause {
+                    let _ = write!(text, "\ncause: {}", files::printable(cause));
+                }
+                if let Some(hint) = &self.hint {
+                    let _ = write!(text, "\nhint: {}", files::printable(hint));
+                }
+                let _ = writeln!(anstream::stderr(), "{text}");
+            }
+        }
+        ExitCode::from(self.exit)
+    }
+}
+
+type Class = (u8, &'static str, Option<&'static str>, bool);
+
+/// Exit code, stable code, hint, and whether repeating it as it is may help.
+fn classify(error: &anyhow::Error) -> Class {
+    if error.is::<Usage>() {
+        return (2, "usage", None, false);
+    }
+    if error.is::<Credential>() {
+        return (4, "credential", None, false);
+    }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return of_io(error);
+    }
+    for cause in error.chain() {
+        let found = cause
+            .downcast_ref::<files::Error>()
+            .map(of_file)
+            .or_else(|| cause.downcast_ref::<key::Error>().map(of_key))
+            .or_else(|| cause.downcast_ref::<x509::Error>().map(of_certificate))
+            .or_else(|| cause.downcast_ref::<ca::Error>().map(of_ca))
+            .or_else(|| cause.downcast_ref::<store::Error>().map(of_store))
+            .or_else(|| cause.downcast_ref::<enroll::Error>().map(of_enrolment))
+            .or_else(|| cause.downcast_ref::<image::Error>().map(of_image));
+        if let Some(found) = found {
+            return found;
+        }
+    }
+    (1, "failed", None, false)
+}
+
+fn of_io(error: &std::io::Error) -> Class {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => (0, "broken-pipe", None, false),
+        _ => (1, "io", None, false),
+    }
+}
+
+fn of_file(error: &files::Error) -> Class {
+    match error {
+        files::Error::Read { .. } => (1, "cannot-read", None, false),
+        files::Error::TooLarge { .. } => (1, "too-large", None, false),
+        files::Error::WrongKind { .. } => (1, "wrong-type", None, false),
+        files::Error::Exists { .. } => {
+            (1, "exists", Some("choose another name, or add --force to replace the file"), false)
+        }
+        files::Error::NotRegular { .. } => (1, "not-a-regular-file", None, false),
+        files::Error::Write { .. } => (1, "cannot-write", None, false),
+    }
+}
+
+fn of_key(error: &key::Error) -> Class {
+    match error {
+        key::Error::File(error) => of_file(error),
+        key::Error::PassphraseNeeded | key::Error::PassphraseWrong => (4, "passphrase", None, false),
+        key::Error::Encryption { .. } => (
+            1,
+            "key-encryption",
+            Some("convert it first: openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW"),
+            false,
+        ),
+        key::Error::UnsupportedKey { .. } => {
+            (1, "unsupported-key", Some("bulla keygen makes p256, p384, ed25519 and rsa keys"), false)
+        }
+        key::Error::UnsupportedAlgorithm { .. } => (1, "unsupported-algorithm", None, false),
+        key::Error::WeakKey { .. } => (1, "weak-key", Some("RSA keys have 2048 to 8192 bits"), false),
+        key::Error::Malformed { .. } | key::Error::Inconsistent => (1, "malformed", None, false),
+        key::Error::Scheme { .. } => (1, "scheme", None, false),
+        key::Error::BadSignature => (3, "signature", None, false),
+        key::Error::Randomness | key::Error::Library { .. } => (1, "crypto", None, false),
+    }
+}
+
+fn of_certificate(error: &x509::Error) -> Class {
+    match error {
+        x509::Error::File(error) => of_file(error),
+        x509::Error::Key(error) => of_key(error),
+        x509::Error::Malformed { .. } => (1, "malformed", None, false),
+        x509::Error::Value { .. } => (1, "value", None, false),
+        x509::Error::Profile { .. } => (1, "profile", None, false),
+        x509::Error::UnknownProfile { .. } => (2, "unknown-profile", None, false),
+        x509::Error::Chain { .. } => (1, "chain", None, false),
+        x509::Error::Root(_) => (1, "certificate", None, false),
+    }
+}
+
+fn of_ca(error: &ca::Error) -> Class {
+    match error {
+        ca::Error::File(error) => of_file(error),
+        ca::Error::Key(error) => of_key(error),
+        ca::Error::Certificate(error) => of_certificate(error),
+        ca::Error::Store(error) => of_store(error),
+        ca::Error::NotACa { .. } => (1, "not-a-ca", Some("make one: bulla ca init DIR --name NAME --no-passphrase"), false),
+        ca::Error::Settings { .. } | ca::Error::KeyMismatch { .. } => (1, "ca-damaged", None, false),
+        ca::Error::Schema { .. } => (1, "schema", Some("use the version of bulla that made it, or a newer one"), false),
+        ca::Error::Clock { .. } => (1, "clock", Some("set the clock of this machine"), false),
+    }
+}
+
+fn of_store(error: &store::Error) -> Class {
+    match error {
+        store::Error::Busy { .. } => (7, "busy", Some("try again"), true),
+        store::Error::File(error) => of_file(error),
+        store::Error::Schema { .. } => (1, "schema", Some("use a newer version of bulla"), false),
+        store::Error::NotAStore { .. } | store::Error::NotPlanned { .. } => (1, "ca-damaged", None, false),
+        store::Error::Database { .. } => (1, "store", None, false),
+    }
+}
+
+fn of_enrolment(error: &enroll::Error) -> Class {
+    match error {
+        enroll::Error::Refused(refusal) => (1, refusal.code(), None, false),
+        enroll::Error::Authority(error) => error.0.downcast_ref::<ca::Error>().map_or((1, "ca", None, false), of_ca),
+        enroll::Error::Unacceptable(_) => (3, "unacceptable", None, false),
+    }
+}
+
+fn of_image(error: &image::Error) -> Class {
+    match error {
+        image::Error::Read { .. } => (1, "cannot-read", None, false),
+        image::Error::Copy { .. } => (1, "cannot-write", None, false),
+        image::Error::Empty { .. } => (1, "empty", None, false),
+        image::Error::TooLarge { .. } => {
+            (1, "too-large", Some("use --as cms, which signs a digest of the image"), false)
+        }
+        image::Error::Key(error) => of_key(error),
+        image::Error::Cms(cms::Error::Key(error)) => of_key(error),
+        image::Error::Cms(_) => (1, "cms", None, false),
+        image::Error::CertificateMismatch => (1, "certificate-mismatch", None, false),
+        image::Error::Certificate(refusal) => (1, refusal.code(), None, false),
+        image::Error::X509(error) => of_certificate(error),
+    }
+}
+
+/// Hints that depend on what the error holds.
+fn hint_of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(credential) = cause.downcast_ref::<Credential>() {
+            return Some(credential.hint.clone());
+        }
+        match cause.downcast_ref::<x509::Error>() {
+            Some(x509::Error::UnknownProfile { .. }) => {
+                let names: Vec<&str> = x509::Profile::built_in().iter().map(|profile| profile.name).collect();
+                return Some(format!("the profiles are {}", names.join(", ")));
+            }
+            Some(x509::Error::Profile { .. }) => {
+                return Some("see the flags for names: bulla csr --help".to_owned());
+            }
+            _ => {}
+        }
+        match cause.downcast_ref::<enroll::Error>() {
+            Some(enroll::Error::Refused(enroll::Refusal::ProfileNotServed { profile, .. })) => {
+                let hierarchy = x509::Profile::named(profile).ok()?.hierarchy;
+                Some(format!("profile {profile} belongs to the issuer {}", hierarchy.name()))
+            }
+            Some(enroll::Error::Refused(enroll::Refusal::OutlivesIssuer { .. })) => {
+                Some("ask for less with --valid-for".to_owned())
+            }
+            _ => None,
+        }
+    })
+}

@@ -1,0 +1,145 @@
+//! `bulla keygen`: make a private key, or write the public half of one.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use super::keys::{self, PassphraseFrom};
+use super::report::Report;
+use super::{Context, Format};
+use crate::files::{Creation, Document, Kind, Output, shown};
+use crate::key::{KeyRef, KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
+
+/// Make a private key, or write the public half of one
+///
+/// The key is written as PKCS#8, mode 0600, and never over an existing file.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ bulla keygen -o device.key
+  $ bulla keygen --type rsa3072 --passphrase-from env:PASS -o ca.key
+  $ bulla keygen --public device.key -o device.pub")]
+pub struct Args {
+    /// An existing private key, with --public
+    #[arg(value_name = "KEY", requires = "public")]
+    key: Option<KeyRef>,
+    /// Write the public half of KEY instead of making a key
+    #[arg(long, requires = "key", conflicts_with_all = ["key_type", "kdf"])]
+    public: bool,
+    /// The type of the key
+    #[arg(long = "type", value_enum, default_value_t, id = "key_type")]
+    key_type: Type,
+    /// Where the key goes; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// How it is encoded
+    #[arg(long, value_enum, default_value_t)]
+    encoding: Encoding,
+    /// Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE")]
+    passphrase_from: Option<PassphraseFrom>,
+    /// The key derivation of the encryption
+    #[arg(long, value_enum, requires = "passphrase_from")]
+    kdf: Option<Kdf>,
+    /// Replace an existing file; a private key is kept as a numbered .bak
+    #[arg(long)]
+    force: bool,
+}
+
+/// The types of key that can be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Type {
+    #[default]
+    P256,
+    P384,
+    Ed25519,
+    Rsa2048,
+    Rsa3072,
+    Rsa4096,
+}
+
+impl From<Type> for KeyType {
+    fn from(key_type: Type) -> Self {
+        match key_type {
+            Type::P256 => Self::P256,
+            Type::P384 => Self::P384,
+            Type::Ed25519 => Self::Ed25519,
+            Type::Rsa2048 => Self::Rsa(2048),
+            Type::Rsa3072 => Self::Rsa(3072),
+            Type::Rsa4096 => Self::Rsa(4096),
+        }
+    }
+}
+
+/// PEM or DER, for every command that writes one structure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Encoding {
+    #[default]
+    Pem,
+    Der,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kdf {
+    /// scrypt, N=2^14
+    Scrypt,
+    /// PBKDF2 with HMAC-SHA-256, 600,000 rounds
+    Pbkdf2,
+}
+
+pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let output = output(&args.output, Creation { private: !args.public, replace: args.force }, context, args.encoding)?;
+    if let Some(reference) = &args.key {
+        let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
+        let public = key.public_key();
+        write(output, Kind::PublicKey, public.spki(), args.encoding)?;
+        return finish(context, &args.output, "public key", public);
+    }
+    let wrapping = match args.kdf {
+        Some(Kdf::Pbkdf2) => Wrapping::Pbkdf2,
+        Some(Kdf::Scrypt) | None => Wrapping::Scrypt,
+    };
+    // Before the key is made: an RSA key takes its time.
+    let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
+    let key = SoftwareKey::generate(args.key_type.into())?;
+    let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
+    write(output, kind, &der, args.encoding)?;
+    let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
+    finish(context, &args.output, what, key.public_key())
+}
+
+fn finish(context: &Context, path: &Path, what: &str, key: &PublicKey) -> anyhow::Result<ExitCode> {
+    let report = Report::new("bulla.keygen/1")
+        .line(format!("{}: {} {what}, spki {}", shown_output(path), key.key_type(), key.fingerprint()))
+        .field("output", path.to_string_lossy().into_owned())
+        .field("what", what)
+        .field("type", key.key_type().to_string())
+        .field("spki_sha256", key.fingerprint().to_string());
+    context.done(report)
+}
+
+/// The output as messages name it.
+pub fn shown_output(path: &Path) -> String {
+    if path == Path::new("-") { "standard output".to_owned() } else { shown(path) }
+}
+
+/// Looks at an output before the work starts. Standard output cannot take both a product and a JSON report.
+pub fn output(path: &Path, creation: Creation, context: &Context, _: Encoding) -> anyhow::Result<Output> {
+    let output = Output::new(path, creation)?;
+    if output.is_stdout() && context.format == Format::Json {
+        let message = "standard output cannot take the product and the JSON report both";
+        return Err(super::error::Usage(message.to_owned()).into());
+    }
+    Ok(output)
+}
+
+/// Writes one structure as PEM or DER.
+pub fn write(output: Output, kind: Kind, der: &[u8], encoding: Encoding) -> anyhow::Result<()> {
+    match encoding {
+        Encoding::Pem => output.write(Document::to_pem(kind, der).as_bytes()),
+        Encoding::Der => output.write(der),
+    }
+    .context("the product was not written")
+}

@@ -1,0 +1,139 @@
+//! Passphrases and private keys, as flags name them.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use zeroize::Zeroizing;
+
+use super::Context;
+use super::error::Credential;
+use crate::files;
+use crate::key::{KeyFile, KeyRef, Passphrase, SoftwareKey};
+
+/// Longest passphrase that is read: 64 KiB, so that a wrong file is noticed.
+const PASSPHRASE_LIMIT: u64 = 64 << 10;
+
+/// Where a passphrase comes from. Never the command line itself, which other users can see.
+#[derive(Clone, Debug)]
+pub enum PassphraseFrom {
+    Env(String),
+    File(PathBuf),
+    Fd(u32),
+    Prompt,
+}
+
+impl FromStr for PassphraseFrom {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || "must be env:VAR, file:PATH, fd:N or prompt".to_owned();
+        match text.split_once(':') {
+            Some(("env", variable)) if !variable.is_empty() => Ok(Self::Env(variable.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("fd", number)) => number.parse().map(Self::Fd).map_err(|_| wrong()),
+            None if text == "prompt" => Ok(Self::Prompt),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl PassphraseFrom {
+    /// Gets the passphrase. From a file or descriptor one line end is taken off. An unset variable is an error; an
+    /// empty one is the empty passphrase. `what` names the secret, `confirm` asks twice at a prompt.
+    pub fn get(&self, what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
+        let bytes = match self {
+            Self::Env(variable) => {
+                let value = std::env::var_os(variable).ok_or_else(|| Credential {
+                    message: format!("the variable {variable} for the {what} is not set"),
+                    hint: "set it; the empty value is the empty passphrase".to_owned(),
+                })?;
+                Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value))
+            }
+            Self::File(path) => without_line_end(files::read("passphrase", path, PASSPHRASE_LIMIT)?),
+            Self::Fd(number) => {
+                let path = PathBuf::from(format!("/dev/fd/{number}"));
+                without_line_end(files::read("passphrase", &path, PASSPHRASE_LIMIT)?)
+            }
+            Self::Prompt => return prompt(what, confirm),
+        };
+        Ok(Passphrase::new(bytes))
+    }
+}
+
+fn without_line_end(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
+            bytes.pop();
+        }
+    }
+    bytes
+}
+
+/// Asks at the terminal, where standard input and standard error both are one.
+fn prompt(what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Credential {
+            message: format!("there is no terminal to ask for the {what}"),
+            hint: "give it by env:VAR, file:PATH or fd:N".to_owned(),
+        }
+        .into());
+    }
+    let ask = |question: String| rpassword::prompt_password(question).map(|text| Zeroizing::new(text.into_bytes()));
+    let first = ask(format!("{what}: "))?;
+    if confirm && ask(format!("{what} again: "))? != first {
+        return Err(Credential { message: "the two do not match".to_owned(), hint: "try again".to_owned() }.into());
+    }
+    Ok(Passphrase::new(first))
+}
+
+/// A key's passphrase flag, and how to speak of it.
+#[derive(Clone, Copy)]
+pub struct Unlock<'a> {
+    /// What was given.
+    pub from: Option<&'a PassphraseFrom>,
+    /// The flag to name in a hint.
+    pub flag: &'static str,
+    /// The secret's name in prompts and messages.
+    pub what: &'static str,
+}
+
+/// The flag of a command's own key.
+pub fn own(from: Option<&PassphraseFrom>) -> Unlock<'_> {
+    Unlock { from, flag: "--passphrase-from", what: "passphrase of the key" }
+}
+
+/// Reads and opens the private key that a flag names. Warns where others can read the file.
+pub fn open(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
+    unlocked(KeyFile::read(reference)?, &reference.to_string(), unlock, context)
+}
+
+/// Opens a key file that has been read; `name` is for messages.
+pub fn unlocked(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
+    if file.is_exposed() {
+        context.warn(format!("{name} can be read by other users; chmod 600 it"));
+    }
+    let passphrase = match unlock.from {
+        Some(from) => Some(from.get(unlock.what, false)?),
+        None if file.is_encrypted() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
+            Some(prompt(unlock.what, false)?)
+        }
+        None if file.is_encrypted() => {
+            return Err(Credential {
+                message: format!("{name} is encrypted and no passphrase was given"),
+                hint: format!("add {} env:VAR, file:PATH or fd:N", unlock.flag),
+            }
+            .into());
+        }
+        None => None,
+    };
+    let described = |error: crate::key::Error| match error {
+        crate::key::Error::PassphraseWrong => anyhow::Error::new(Credential {
+            message: format!("the passphrase does not open {name}"),
+            hint: format!("check what {} gives", unlock.flag),
+        }),
+        error => anyhow::Error::new(error).context(format!("cannot use the key {name}")),
+    };
+    file.open(passphrase.as_ref()).map_err(described)
+}

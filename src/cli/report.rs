@@ -1,0 +1,58 @@
+//! What a command says: text for people and JSON for programs, side by side, from one place.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value};
+
+/// A report under construction. Text lines and JSON fields are added together, so that neither knows more.
+#[derive(Debug)]
+pub struct Report {
+    lines: Vec<String>,
+    fields: Map<String, Value>,
+}
+
+impl Report {
+    /// Starts a report of a schema, such as `bulla.keygen/1`.
+    pub fn new(schema: &str) -> Self {
+        let fields = Map::from_iter([("schema".to_owned(), Value::from(schema))]);
+        Self { lines: Vec::new(), fields }
+    }
+
+    /// Adds a line of text. It must be safe for a terminal: names in it have gone through
+    /// [`crate::files::printable`].
+    pub fn line(mut self, text: impl Into<String>) -> Self {
+        self.lines.push(text.into());
+        self
+    }
+
+    /// Adds a JSON field.
+    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds `label  value` as text, in columns, and the field `label` with `value`.
+    pub fn row(self, label: &str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        self.line(row(label, &value)).field(&label.replace(' ', "_"), value)
+    }
+
+    /// Writes the text.
+    pub fn print_text(&self, mut out: impl Write) -> io::Result<()> {
+        for line in &self.lines {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    }
+
+    /// Writes the JSON object on one line, keys sorted.
+    pub fn print_json(&self, mut out: impl Write) -> io::Result<()> {
+        writeln!(out, "{}", Value::Object(self.fields.clone()))?;
+        out.flush()
+    }
+}
+
+/// One row of a text report.
+pub fn row(label: &str, value: &str) -> String {
+    format!("  {label:<10} {value}")
+}

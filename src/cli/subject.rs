@@ -1,0 +1,56 @@
+//! Flags that say who a certificate is for, shared by `csr` and `enroll`.
+
+use crate::x509::{self, AltName, Name, Wanted};
+
+/// Subject and alternative names.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Names")]
+pub struct SubjectArgs {
+    /// Subject attributes in order, as `O=Acme, OU=a, OU=b`; before --serial and --cn
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// Subject serialNumber: the device's serial number
+    #[arg(long, value_name = "TEXT")]
+    serial: Option<String>,
+    /// Subject commonName
+    #[arg(long, value_name = "TEXT")]
+    cn: Option<String>,
+    /// Alternative name: a DNS name
+    #[arg(long, value_name = "NAME")]
+    dns: Vec<String>,
+    /// Alternative name: an IP address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Vec<String>,
+    /// Alternative name: a URI
+    #[arg(long, value_name = "URI")]
+    uri: Vec<String>,
+    /// Alternative name: an e-mail address
+    #[arg(long, value_name = "ADDRESS")]
+    email: Vec<String>,
+    /// Alternative name: hardwareModuleName (RFC 4108), as TYPE-OID:SERIAL or TYPE-OID:hex:DIGITS
+    #[arg(long, value_name = "OID:SERIAL")]
+    hw_module: Vec<String>,
+    /// Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID
+    #[arg(long, value_name = "VALUE")]
+    permanent_id: Vec<String>,
+}
+
+impl SubjectArgs {
+    /// What the flags ask for.
+    pub fn wanted(&self) -> Result<Wanted, x509::Error> {
+        let mut attributes = self.subject.as_deref().map_or(Ok(Vec::new()), Name::parse)?;
+        attributes.extend(self.serial.iter().map(|text| (Name::SERIAL_NUMBER, text.clone())));
+        attributes.extend(self.cn.iter().map(|text| (Name::COMMON_NAME, text.clone())));
+        let forms: [(&[String], fn(&str) -> Result<AltName, x509::Error>); 6] = [
+            (&self.hw_module, AltName::hardware_module),
+            (&self.permanent_id, AltName::permanent_identifier),
+            (&self.dns, AltName::dns),
+            (&self.ip, AltName::ip),
+            (&self.uri, AltName::uri),
+            (&self.email, AltName::email),
+        ];
+        let names = forms.iter().flat_map(|(texts, parse)| texts.iter().map(move |text| parse(text)));
+        let alt_names = names.collect::<Result<_, _>>()?;
+        Ok(Wanted { subject: Name::new(&attributes)?, alt_names, challenge_password: None })
+    }
+}

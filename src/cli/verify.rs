@@ -1,0 +1,285 @@
+//! `bulla verify`: check a signature as the device would check it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::error::Usage;
+use super::keygen::{Encoding, output};
+use super::progress::Progress;
+use super::report::Report;
+use super::sign::{SchemeArgs, SignatureFormat};
+use crate::cms::SignedData;
+use crate::files::{self, Creation, Kind, printable, shown};
+use crate::image::{self, Bad, Good, Payload, Policy, Trust, Verdict, raw};
+use crate::key::PublicKey;
+use crate::x509::verify::{Anchors, Purpose};
+use crate::x509::{Chain, Time, read_certificates, rfc3339};
+
+/// Check a signature as the device would check it
+///
+/// Exit code 0 means that every check holds, 3 that one does not, anything else that the question could not be put. The
+/// file is read once; with -o, exactly the bytes that were verified are written, or nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ bulla verify app.bin --as cms --signature app.bin.p7s --trust acme/firmware/root.pem
+  $ bulla verify app.bin --as raw --signature app.bin.sig --public-key firmware.pub
+  $ bulla verify app.p7m --as cms --trust root.pem -o app.bin")]
+pub struct Args {
+    /// The signed file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The signature format
+    #[arg(long = "as", value_enum, value_name = "FORMAT")]
+    signature_format: SignatureFormat,
+    /// The detached signature; without it FILE is a CMS message that holds the content
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Trust this public key to have signed
+    #[arg(long, value_name = "FILE", group = "whom")]
+    public_key: Option<PathBuf>,
+    /// Trust this certificate to have signed; with --trust, the signer's chain to check
+    #[arg(long, value_name = "FILE", group = "whom")]
+    cert: Option<PathBuf>,
+    /// Trust whom these certificates vouch for; may be given several times
+    #[arg(long, value_name = "FILE", conflicts_with = "public_key")]
+    trust: Vec<PathBuf>,
+    /// Certificates to build the chain with; may be given several times
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    untrusted: Vec<PathBuf>,
+    /// What the signer's certificate must be for
+    #[arg(long, value_enum, default_value_t, conflicts_with = "public_key")]
+    purpose: PurposeArg,
+    /// Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "public_key")]
+    at: Option<Time>,
+    #[command(flatten)]
+    scheme: SchemeArgs,
+    /// Write the verified bytes here; nothing where they do not verify
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long, requires = "output")]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PurposeArg {
+    /// extKeyUsage codeSigning and keyUsage digitalSignature
+    #[default]
+    Firmware,
+    /// extKeyUsage clientAuth, or none
+    TlsClient,
+    /// extKeyUsage serverAuth, or none
+    TlsServer,
+    /// No rule
+    Any,
+}
+
+impl From<PurposeArg> for Purpose {
+    fn from(purpose: PurposeArg) -> Self {
+        match purpose {
+            PurposeArg::Firmware => Self::Firmware,
+            PurposeArg::TlsClient => Self::TlsClient,
+            PurposeArg::TlsServer => Self::TlsServer,
+            PurposeArg::Any => Self::Any,
+        }
+    }
+}
+
+/// Reads RFC 3339.
+pub fn parse_time(text: &str) -> Result<Time, String> {
+    Time::parse(text, &time::format_description::well_known::Rfc3339)
+        .map_err(|_| "must be a time as 2026-11-22T00:00:00Z".to_owned())
+}
+
+pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let policy = policy(&args, context)?;
+    let output = match &args.output {
+        Some(path) => {
+            let creation = Creation { private: false, replace: args.force };
+            Some(output(path, creation, context, Encoding::Der)?.stage()?)
+        }
+        None => None,
+    };
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout {
+        let message = "verified bytes go to a file: what is piped on cannot be taken back where they do not verify";
+        return Err(Usage(message.to_owned()).into());
+    }
+    let mut staged = output;
+    let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
+    let mut progress = Progress::new(context, "verifying", files::size(&args.file));
+    let mut observe = |done| progress.observe(done);
+    let verdict = match args.signature_format {
+        SignatureFormat::Raw => raw(&args, &policy, copy, &mut observe),
+        SignatureFormat::Cms => cms(&args, &policy, copy, &mut observe),
+    };
+    drop(progress);
+    let verdict = match verdict {
+        // Evidence that is empty or too large to be judged is wrong evidence.
+        Err(error) => match error.downcast_ref::<image::Error>() {
+            Some(image::Error::Empty { .. }) => Verdict::Bad(Bad { code: "empty", words: error.to_string() }),
+            _ => return Err(error),
+        },
+        Ok(verdict) => verdict,
+    };
+    match verdict {
+        Verdict::Good(good) => {
+            if let Some(staged) = staged {
+                staged.commit()?;
+            }
+            context.answer(good_report(&args, &policy, &good), 0)
+        }
+        Verdict::Bad(bad) => context.answer(bad_report(&args, &bad), 3),
+    }
+}
+
+fn policy(args: &Args, context: &Context) -> anyhow::Result<Policy> {
+    let certificates = |what, paths: &[PathBuf]| -> anyhow::Result<Vec<_>> {
+        let mut all = Vec::new();
+        for path in paths {
+            all.extend(read_certificates(what, path)?);
+        }
+        Ok(all)
+    };
+    let mut untrusted = certificates("untrusted certificates", &args.untrusted)?;
+    let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
+        (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
+        (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
+        (None, cert, [_, ..]) => {
+            if let Some(path) = cert {
+                untrusted.extend(Chain::read(path)?.certificates().iter().cloned());
+            }
+            Trust::Anchors(Anchors::new(certificates("trusted certificates", &args.trust)?)?)
+        }
+        (None, None, []) => {
+            return Err(Usage("say whom to trust: --trust, --cert or --public-key".to_owned()).into());
+        }
+    };
+    Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at: args.at.unwrap_or(context.now) })
+}
+
+fn raw<'a>(
+    args: &Args,
+    policy: &Policy,
+    copy: Option<&'a mut dyn Write>,
+    observe: &'a mut dyn FnMut(u64),
+) -> anyhow::Result<Verdict> {
+    let path = args.signature.as_ref().ok_or_else(|| Usage("--as raw needs --signature FILE".to_owned()))?;
+    let signer = match (&policy.trust, &args.cert) {
+        (Trust::Anchors(_), None) => {
+            return Err(Usage("a raw signature brings no certificate along: add --cert FILE".to_owned()).into());
+        }
+        (Trust::Anchors(_), Some(path)) => Some(Chain::read(path)?.leaf().clone()),
+        _ => None,
+    };
+    let signature = image::read_signature(path)?;
+    let key = match (&policy.trust, &signer) {
+        (Trust::Key(key), _) => key.key_type(),
+        (Trust::Certificate(certificate), _) => certificate.public_key()?.key_type(),
+        (Trust::Anchors(_), Some(certificate)) => certificate.public_key()?.key_type(),
+        (Trust::Anchors(_), None) => return Err(Usage("add --cert FILE".to_owned()).into()),
+    };
+    let (scheme, encoding) = args.scheme.resolve(SignatureFormat::Raw, key)?;
+    let mut payload = Payload::open(&args.file, observe)?.copy_to(copy);
+    Ok(raw::verify(&mut payload, &signature, Some(scheme), encoding, signer.as_ref(), policy)?)
+}
+
+fn cms<'a>(
+    args: &Args,
+    policy: &Policy,
+    copy: Option<&'a mut dyn Write>,
+    observe: &'a mut dyn FnMut(u64),
+) -> anyhow::Result<Verdict> {
+    if args.scheme.is_given() {
+        return Err(Usage("a CMS message names its scheme: --hash, --rsa and --ecdsa are for --as raw".to_owned()).into());
+    }
+    let message_path = args.signature.as_ref().unwrap_or(&args.file);
+    let bytes = image::read_signature(message_path)?;
+    let message = match signed_data(&bytes, message_path) {
+        Ok(message) => message,
+        Err(bad) => return Ok(Verdict::Bad(bad)),
+    };
+    let mut payload = match (&args.signature, &message.content) {
+        (Some(_), None) => Payload::open(&args.file, observe)?,
+        (None, Some(content)) => Payload::from_bytes(&args.file, content.clone(), observe),
+        (Some(_), Some(_)) => {
+            let words = "the message holds a content of its own, and a detached one is expected".to_owned();
+            return Ok(Verdict::Bad(Bad { code: "not-detached", words }));
+        }
+        (None, None) => {
+            return Err(Usage("the message is detached: give the file, and the message with --signature".to_owned()).into());
+        }
+    }
+    .copy_to(copy);
+    Ok(image::cms::verify(&mut payload, &message, policy)?)
+}
+
+/// Reads a CMS message, PEM or DER. What cannot be parsed is wrong evidence, not a failure to ask.
+fn signed_data(bytes: &[u8], path: &Path) -> Result<SignedData, Bad> {
+    let bad = |words: String| Bad { code: "malformed", words };
+    let mut documents = files::documents(bytes, path, "a CMS message").map_err(|error| bad(error.to_string()))?;
+    match (documents.pop(), documents.is_empty()) {
+        (Some(document), true) => {
+            let document = document.expect(Kind::Cms, path).map_err(|error| bad(error.to_string()))?;
+            SignedData::from_bytes(&document.der).map_err(|error| bad(error.to_string()))
+        }
+        _ => Err(bad(format!("{} holds several documents", shown(path)))),
+    }
+}
+
+fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
+    let mut report = Report::new("bulla.verify/1")
+        .line(format!("good  {}", shown(&args.file)))
+        .field("verdict", "good")
+        .field("file", args.file.to_string_lossy().into_owned())
+        .field("as", format_name(args))
+        .field("covered", good.covered)
+        .field("scheme", good.scheme.to_string())
+        .field("spki_sha256", good.key.fingerprint().to_string());
+    if let Some(chain) = &good.chain {
+        let subjects: Vec<String> = chain.certificates().iter().map(|each| each.subject().to_string()).collect();
+        report = report
+            .row("signer", subjects[0].clone())
+            .row("chain", subjects.join(" < "))
+            .row("purpose", policy.purpose.name())
+            .row("at", rfc3339(policy.at));
+        let chain: Vec<Value> = chain
+            .certificates()
+            .iter()
+            .map(|each| json!({"subject": each.subject().to_string(), "sha256": each.fingerprint().to_string()}))
+            .collect();
+        report = report.field("chain", chain);
+    }
+    report = report.line(super::report::row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
+    report = report.line(super::report::row("scheme", &good.scheme.to_string()));
+    if let Some(digest) = &good.digest {
+        report = report.row("digest", format!("{}:{digest}", digest.hash()));
+    }
+    if let Some(time) = good.signing_time {
+        report = report
+            .line(super::report::row("signed", &format!("{} (the signer's claim)", rfc3339(time))))
+            .field("signing_time", rfc3339(time));
+    }
+    report.line(super::report::row("covered", &format!("{} bytes, the whole file", good.covered)))
+}
+
+fn bad_report(args: &Args, bad: &Bad) -> Report {
+    Report::new("bulla.verify/1")
+        .line(format!("bad   {}: {} ({})", shown(&args.file), printable(&bad.words), bad.code))
+        .field("verdict", "bad")
+        .field("file", args.file.to_string_lossy().into_owned())
+        .field("as", format_name(args))
+        .field("code", bad.code)
+        .field("reason", printable(&bad.words))
+}
+
+fn format_name(args: &Args) -> Option<String> {
+    args.signature_format.to_possible_value().map(|value| value.get_name().to_owned())
+}

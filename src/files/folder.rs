@@ -1,0 +1,62 @@
+//! Folders that appear whole: built beside their place under a hidden name, then renamed.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Error, temporary_name};
+
+/// Makes the folder `path`, mode 0700, with what `fill` writes into it. The folder is whole or absent: it is filled
+/// under a temporary name, synced, and renamed to a name that must be free.
+pub fn build_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    let fail = |source: io::Error| Error::Write { path: path.to_owned(), source };
+    let name = path.file_name().ok_or_else(|| fail(Errno::EXIST.into()))?;
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(Error::Exists { path: path.to_owned() }.into());
+    }
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let temporary = Temporary(parent.join(temporary_name(name)));
+    DirBuilder::new().mode(0o700).create(&temporary.0).map_err(fail)?;
+    fill(&temporary.0)?;
+    sync_tree(&temporary.0).map_err(fail)?;
+    // A file system without RENAME_NOREPLACE still refuses to rename a folder over one that is not empty.
+    let renamed = match rustix::fs::renameat_with(CWD, &temporary.0, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::rename(&temporary.0, path),
+        done => done,
+    };
+    renamed.map_err(|errno| match errno {
+        Errno::EXIST | Errno::NOTEMPTY => Error::Exists { path: path.to_owned() },
+        errno => fail(errno.into()),
+    })?;
+    std::mem::forget(temporary);
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(fail)?;
+    Ok(())
+}
+
+/// A folder that is removed unless it got its name.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Best effort on the way out of a failure that is reported already.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Syncs every folder below and including `path`; the files in them were synced when they were written.
+fn sync_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        }
+    }
+    File::open(path)?.sync_all()
+}

@@ -1,0 +1,235 @@
+//! Private key files: every shape that OpenSSL writes is read, PKCS#8 alone is written.
+
+use std::path::PathBuf;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::{rfc5912, rfc8410};
+use der::{Decode, Encode};
+use pkcs8::pkcs5::pbes2;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use sec1::EcPrivateKey;
+use zeroize::Zeroizing;
+
+use super::algorithm::oid_name;
+use super::{Error, KeyRef, Passphrase, SoftwareKey};
+use crate::files::{self, Document, Kind};
+
+/// Most PBKDF2 rounds that are computed to open a key file: seven times what is written here, about one second.
+const PBKDF2_ROUNDS_LIMIT: u32 = 10_000_000;
+
+/// Most memory that scrypt may ask for to open a key file: 1 GiB (128·N·r bytes, RFC 7914 section 2).
+const SCRYPT_MEMORY_LIMIT: u64 = 1 << 30;
+
+/// How a key file is encrypted: PBES2 (RFC 8018) with AES-256-CBC under one of two key derivations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrapping {
+    /// scrypt with N = 2^14, r = 8, p = 1 (RFC 7914), the largest that OpenSSL opens by default.
+    #[default]
+    Scrypt,
+    /// PBKDF2 with HMAC-SHA-256 and 600,000 rounds.
+    Pbkdf2,
+}
+
+impl Wrapping {
+    /// Encrypts a `PrivateKeyInfo` into an `EncryptedPrivateKeyInfo`.
+    pub(super) fn encrypt(self, pkcs8: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Error> {
+        const ROUNDS: u32 = 600_000;
+        let failed = Error::Library { what: "encrypt the key" };
+        let (mut salt, mut iv) = ([0; 16], [0; 16]);
+        super::random(&mut salt)?;
+        super::random(&mut iv)?;
+        let parameters = match self {
+            Self::Scrypt => {
+                let cost = pkcs8::pkcs5::scrypt::Params::new(14, 8, 1)
+                    .map_err(|_| Error::Library { what: "take scrypt's parameters" })?;
+                pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv)
+            }
+            Self::Pbkdf2 => pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(ROUNDS, &salt, iv),
+        };
+        let parameters = parameters.map_err(|_| Error::Library { what: "take PBES2's parameters" })?;
+        let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| Error::Malformed { what: "the private key" })?;
+        let document = info.encrypt_with_params(parameters, passphrase.reveal()).map_err(|_| failed)?;
+        Ok(Zeroizing::new(document.as_bytes().to_vec()))
+    }
+}
+
+/// A private key file that has been read and recognised, but not opened.
+#[derive(Debug)]
+pub struct KeyFile {
+    path: PathBuf,
+    document: Document,
+}
+
+impl KeyFile {
+    /// Reads the file that `reference` names. Anything but one private key is refused with what was found.
+    pub fn read(reference: &KeyRef) -> Result<Self, Error> {
+        let KeyRef::File(path) = reference;
+        let bytes = files::read("private key", path, files::DOCUMENT_LIMIT)?;
+        let wrong = |found: String| {
+            Error::File(files::Error::WrongKind { path: path.to_owned(), wanted: "a private key", found })
+        };
+        let mut documents = files::documents(&bytes, path, "a private key")?;
+        // Some tools append the certificate to the key; only the key is wanted here.
+        if documents.iter().filter(|document| document.kind.is_private_key()).count() == 1 {
+            documents.retain(|document| document.kind.is_private_key());
+        }
+        match documents.len() {
+            1 if documents[0].kind.is_private_key() => {
+                Ok(Self { path: path.to_owned(), document: documents.swap_remove(0) })
+            }
+            1 => Err(wrong(documents[0].kind.noun().to_owned())),
+            count => Err(wrong(format!("a file of {count} documents"))),
+        }
+    }
+
+    /// Takes a document that is a private key.
+    pub fn from_document(document: Document) -> Self {
+        Self { path: PathBuf::from("-"), document }
+    }
+
+    /// Whether a passphrase is needed.
+    pub fn is_encrypted(&self) -> bool {
+        self.document.kind == Kind::EncryptedKey
+    }
+
+    /// Whether other users may read the file, which a private key's must not allow.
+    pub fn is_exposed(&self) -> bool {
+        files::readable_by_others(&self.path)
+    }
+
+    /// Opens the file. A passphrase that is given and not needed is ignored, as one flag may serve several keys.
+    pub fn open(self, passphrase: Option<&Passphrase>) -> Result<SoftwareKey, Error> {
+        let der = &self.document.der;
+        match self.document.kind {
+            Kind::Pkcs8Key => from_pkcs8(der),
+            Kind::Sec1Key => from_sec1(der, None),
+            Kind::Pkcs1Key => SoftwareKey::from_pkcs1(der),
+            Kind::EncryptedKey => from_pkcs8(&decrypt(der, passphrase.ok_or(Error::PassphraseNeeded)?)?),
+            Kind::TraditionalEncryptedKey => {
+                let found = "OpenSSL's traditional PEM encryption".to_owned();
+                Err(Error::Encryption { found })
+            }
+            _ => Err(Error::Malformed { what: "the private key" }),
+        }
+    }
+}
+
+/// ```text
+/// PrivateKeyInfo ::= SEQUENCE {                 -- RFC 5208 section 5, RFC 5958 section 2
+///     version              INTEGER,
+///     privateKeyAlgorithm  AlgorithmIdentifier,
+///     privateKey           OCTET STRING,
+///     attributes       [0] Attributes OPTIONAL,
+///     publicKey        [1] BIT STRING OPTIONAL }
+/// ```
+fn from_pkcs8(der: &[u8]) -> Result<SoftwareKey, Error> {
+    let malformed = || Error::Malformed { what: "the private key" };
+    let info = PrivateKeyInfoRef::from_der(der).map_err(|_| malformed())?;
+    let secret = info.private_key.as_bytes();
+    let key = match info.algorithm.oid {
+        rfc5912::ID_EC_PUBLIC_KEY => {
+            let curve = info.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
+            let explicit = || Error::UnsupportedKey { found: "EC with explicit parameters".to_owned() };
+            from_sec1(secret, Some(curve.ok_or_else(explicit)?))?
+        }
+        // CurvePrivateKey ::= OCTET STRING (RFC 8410 section 7)
+        rfc8410::ID_ED_25519 => match secret {
+            [0x04, 0x20, seed @ ..] => {
+                SoftwareKey::from_ed25519_seed(seed.try_into().map_err(|_| malformed())?)?
+            }
+            _ => return Err(Error::Malformed { what: "the Ed25519 private key" }),
+        },
+        rfc5912::RSA_ENCRYPTION => SoftwareKey::from_pkcs1(secret)?,
+        other => return Err(Error::UnsupportedKey { found: oid_name(other) }),
+    };
+    match info.public_key {
+        Some(public) if public.as_bytes() != Some(super::Signer::public_key(&key).bits()) => Err(Error::Inconsistent),
+        _ => Ok(key),
+    }
+}
+
+/// ```text
+/// ECPrivateKey ::= SEQUENCE {                   -- RFC 5915 section 3
+///     version         INTEGER { ecPrivkeyVer1(1) },
+///     privateKey      OCTET STRING,
+///     parameters  [0] ECParameters OPTIONAL,
+///     publicKey   [1] BIT STRING OPTIONAL }
+/// ```
+fn from_sec1(der: &[u8], outer_curve: Option<ObjectIdentifier>) -> Result<SoftwareKey, Error> {
+    let key = EcPrivateKey::from_der(der).map_err(|_| Error::Malformed { what: "the EC private key" })?;
+    let inner_curve = key.parameters.and_then(|parameters| parameters.named_curve());
+    let curve = match (outer_curve, inner_curve) {
+        (Some(outer), Some(inner)) if outer != inner => return Err(Error::Inconsistent),
+        (outer, inner) => {
+            outer.or(inner).ok_or(Error::UnsupportedKey { found: "EC without a named curve".to_owned() })?
+        }
+    };
+    let found = SoftwareKey::from_ec_scalar(curve, key.private_key)?;
+    match key.public_key {
+        Some(point) if point.first() == Some(&0x04) && point != super::Signer::public_key(&found).bits() => {
+            Err(Error::Inconsistent)
+        }
+        _ => Ok(found),
+    }
+}
+
+fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let unsupported = |found: String| Error::Encryption { found };
+    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| match scheme_oid(der) {
+        Some(oid) => unsupported(oid_name(oid)),
+        None => Error::Malformed { what: "the encrypted private key" },
+    })?;
+    let scheme = info
+        .encryption_algorithm
+        .pbes2()
+        .ok_or_else(|| unsupported(oid_name(info.encryption_algorithm.oid())))?;
+    match &scheme.kdf {
+        pbes2::Kdf::Pbkdf2(kdf) if kdf.iteration_count > PBKDF2_ROUNDS_LIMIT => {
+            return Err(unsupported(format!("{} PBKDF2 rounds", kdf.iteration_count)));
+        }
+        pbes2::Kdf::Scrypt(kdf) => {
+            let cost = u64::try_from(kdf.cost_parameter).unwrap_or(u64::MAX);
+            let memory = cost.saturating_mul(128).saturating_mul(u64::from(kdf.block_size));
+            if memory > SCRYPT_MEMORY_LIMIT || kdf.parallelization > 16 {
+                return Err(unsupported(format!("scrypt with {} MiB", memory >> 20)));
+            }
+        }
+        _ => {}
+    }
+    let plain = info.decrypt(passphrase.reveal()).map_err(|_| Error::PassphraseWrong)?;
+    Ok(Zeroizing::new(plain.as_bytes().to_vec()))
+}
+
+/// The OID of an encryption scheme that could not be parsed as a whole, to name it.
+fn scheme_oid(der: &[u8]) -> Option<ObjectIdentifier> {
+    use der::Reader;
+    let mut reader = der::SliceReader::new(der).ok()?;
+    reader
+        .sequence(|outer| {
+            let algorithm = outer.sequence(|inner| {
+                let oid = ObjectIdentifier::decode(inner)?;
+                while !inner.is_finished() {
+                    inner.tlv_bytes()?;
+                }
+                der::Result::Ok(oid)
+            })?;
+            while !outer.is_finished() {
+                outer.tlv_bytes()?;
+            }
+            der::Result::Ok(algorithm)
+        })
+        .ok()
+}
+
+/// Encodes a `PrivateKeyInfo` of version 1 around `secret`.
+pub(super) fn encode_pkcs8(
+    oid: ObjectIdentifier,
+    parameters: Option<der::asn1::AnyRef<'_>>,
+    secret: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let malformed = |_| Error::Malformed { what: "the private key" };
+    let algorithm = spki::AlgorithmIdentifierRef { oid, parameters };
+    let secret = der::asn1::OctetStringRef::new(secret).map_err(malformed)?;
+    let info: PrivateKeyInfoRef<'_> = pkcs8::PrivateKeyInfo { algorithm, private_key: secret, public_key: None };
+    Ok(Zeroizing::new(info.to_der().map_err(malformed)?))
+}

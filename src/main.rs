@@ -1,0 +1,5 @@
+//! The `bulla` binary: parse, run, exit.
+
+fn main() -> std::process::ExitCode {
+    bulla::cli::main()
+}

@@ -1,0 +1,153 @@
+//! Certificates and requests: reading, making and judging them.
+//!
+//! * [`Name`] and [`AltName`] are who a certificate is for; [`Profile`] is what kind of certificate it is, and the
+//!   only source of what goes into one.
+//! * [`Request`] is a PKCS#10 request as it came; [`ProvenRequest`] is one whose own signature has been checked.
+//! * [`Certificate`] and [`Chain`] keep the original bytes; every signature is checked over those.
+//! * [`issue`] makes the bytes that a CA signs; [`verify`] judges a chain.
+//!
+//! rcgen and x509-parser are named here and nowhere else. rcgen makes the CA's own roots; it never reads a request
+//! or an issuer, and never issues from one, since it drops what it does not model.
+
+use std::fmt;
+
+use der::{Decode, Encode, Reader, SliceReader};
+use time::OffsetDateTime;
+
+mod alt_name;
+mod certificate;
+mod crl;
+pub mod issue;
+mod name;
+mod profile;
+mod request;
+pub mod verify;
+
+pub use alt_name::AltName;
+pub use certificate::{Certificate, Chain, Extension, read_certificates};
+pub use crl::{CertificateList, RevokedCertificate};
+pub use name::Name;
+pub use profile::{Hierarchy, Identity, Profile};
+pub use request::{ProvenRequest, Request, Wanted};
+
+use crate::{files, key};
+
+/// Why a certificate, request or name could not be read or made.
+#[derive(Debug)]
+pub enum Error {
+    /// The file could not be read, or is something else.
+    File(files::Error),
+    /// The bytes do not hold what their kind promises.
+    Malformed { what: &'static str },
+    /// A key or a signature that is part of it was refused.
+    Key(key::Error),
+    /// A name, address or other value that cannot go into a certificate, and why.
+    Value { what: &'static str, value: String, why: &'static str },
+    /// The profile does not allow what was asked for.
+    Profile { profile: &'static str, why: String },
+    /// No profile has that name.
+    UnknownProfile { name: String },
+    /// The certificates given do not follow each other, leaf first.
+    Chain { why: &'static str },
+    /// rcgen could not make a root certificate.
+    Root(rcgen::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::Malformed { what } => write!(f, "{what} is malformed"),
+            Self::Key(error) => error.fmt(f),
+            Self::Value { what, value, why } => write!(f, "{what} {:?} {why}", files::printable(value)),
+            Self::Profile { profile, why } => write!(f, "profile {profile} {why}"),
+            Self::UnknownProfile { name } => write!(f, "no profile is named {}", files::printable(name)),
+            Self::Chain { why } => write!(f, "the certificates are not a chain: {why}"),
+            Self::Root(_) => f.write_str("cannot make the root certificate"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(error) => error.source(),
+            Self::Key(error) => error.source(),
+            Self::Root(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<files::Error> for Error {
+    fn from(error: files::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<key::Error> for Error {
+    fn from(error: key::Error) -> Self {
+        match error {
+            key::Error::File(error) => Self::File(error),
+            error => Self::Key(error),
+        }
+    }
+}
+
+/// A point in time as certificates have it: UTC, whole seconds, years 1950 to 9999.
+pub type Time = OffsetDateTime;
+
+/// 99991231235959Z: the certificate has no well-defined expiration (RFC 5280 section 4.1.2.5).
+pub fn no_expiry() -> Time {
+    // The one date whose Unix time every RFC 5280 implementation must know.
+    Time::from_unix_timestamp(253_402_300_799).expect("the year 9999 is in range")
+}
+
+/// Writes a time as RFC 3339 in UTC, to the second.
+pub fn rfc3339(time: Time) -> String {
+    let time = time.to_offset(time::UtcOffset::UTC);
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
+
+/// Lower-case hexadecimal pairs with `:` between, as serial numbers are shown.
+pub fn colon_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// Splits a constructed DER value (any tag) into the whole encodings of its members. Lengths must be DER's; bytes
+/// after the value are an error.
+pub(crate) fn members<'a>(der: &'a [u8], what: &'static str) -> Result<Vec<&'a [u8]>, Error> {
+    let malformed = |_| Error::Malformed { what };
+    let mut reader = SliceReader::new(der).map_err(malformed)?;
+    let header = der::Header::decode(&mut reader).map_err(malformed)?;
+    if !header.tag().is_constructed() || header.length() != reader.remaining_len() {
+        return Err(Error::Malformed { what });
+    }
+    let mut members = Vec::new();
+    while !reader.is_finished() {
+        members.push(reader.tlv_bytes().map_err(malformed)?);
+    }
+    Ok(members)
+}
+
+/// Encodes what this crate built itself from checked parts.
+fn encode(what: &'static str, value: &impl Encode) -> Result<Vec<u8>, Error> {
+    value.to_der().map_err(|_| Error::Malformed { what })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_expiry_is_the_last_second_of_9999() {
+        assert_eq!(super::rfc3339(super::no_expiry()), "9999-12-31T23:59:59Z");
+    }
+}

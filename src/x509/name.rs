@@ -1,0 +1,253 @@
+//! Distinguished names: written from text in the order given, read and compared by their original bytes.
+
+use std::fmt;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::{rfc3280, rfc4519};
+use der::asn1::{Any, Ia5StringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
+
+use super::{Error, encode};
+use crate::files;
+
+/// A distinguished name, kept as its DER bytes.
+///
+/// ```text
+/// RDNSequence ::= SEQUENCE OF RelativeDistinguishedName       -- RFC 5280 section 4.1.2.4
+/// RelativeDistinguishedName ::= SET SIZE (1..MAX) OF AttributeTypeAndValue
+/// ```
+///
+/// Equality compares bytes: a CA copies its own subject into what it issues.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name {
+    der: Vec<u8>,
+}
+
+/// The string type that an attribute's value must have.
+#[derive(Clone, Copy, PartialEq)]
+enum Syntax {
+    /// UTF8String, as RFC 5280 section 4.1.2.4 asks of DirectoryString.
+    Directory,
+    /// PrintableString, where appendix A.1 fixes it.
+    Printable,
+    /// IA5String, where appendix A.1 or RFC 4519 fix it.
+    Ia5,
+}
+
+/// Short name, OID, syntax, and the upper bound in characters (RFC 5280 appendix A.1).
+const ATTRIBUTES: [(&str, ObjectIdentifier, Syntax, usize); 16] = [
+    ("CN", rfc4519::CN, Syntax::Directory, 64),
+    ("serialNumber", rfc4519::SERIAL_NUMBER, Syntax::Printable, 64),
+    ("O", rfc4519::O, Syntax::Directory, 64),
+    ("OU", rfc4519::OU, Syntax::Directory, 64),
+    ("C", rfc4519::C, Syntax::Printable, 2),
+    ("ST", rfc4519::ST, Syntax::Directory, 128),
+    ("L", rfc4519::L, Syntax::Directory, 128),
+    ("DC", rfc4519::DC, Syntax::Ia5, 63),
+    ("UID", rfc4519::UID, Syntax::Directory, 256),
+    ("dnQualifier", rfc4519::DN_QUALIFIER, Syntax::Printable, 64),
+    ("title", rfc4519::TITLE, Syntax::Directory, 64),
+    ("street", rfc4519::STREET, Syntax::Directory, 128),
+    ("SN", rfc4519::SN, Syntax::Directory, 40),
+    ("GN", rfc4519::GIVEN_NAME, Syntax::Directory, 16),
+    ("emailAddress", rfc3280::EMAIL_ADDRESS, Syntax::Ia5, 255),
+    ("pseudonym", rfc3280::PSEUDONYM, Syntax::Directory, 128),
+];
+
+impl Name {
+    /// The OID of commonName.
+    pub const COMMON_NAME: ObjectIdentifier = rfc4519::CN;
+    /// The OID of organizationName.
+    pub const ORGANIZATION: ObjectIdentifier = rfc4519::O;
+    /// The OID of the subject attribute serialNumber, which is not the certificate's serial number.
+    pub const SERIAL_NUMBER: ObjectIdentifier = rfc4519::SERIAL_NUMBER;
+
+    /// The name without attributes.
+    pub fn empty() -> Self {
+        Self { der: vec![0x30, 0x00] }
+    }
+
+    /// Takes the DER bytes of a name from a certificate or request.
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
+        let malformed = Error::Malformed { what: "the name" };
+        match X509Name::from_der(der) {
+            Ok((rest, _)) if rest.is_empty() => Ok(Self { der: der.to_vec() }),
+            _ => Err(malformed),
+        }
+    }
+
+    /// Builds a name of single-valued RDNs in the order given; an attribute may come several times.
+    ///
+    /// Values are checked against their syntax and upper bound (RFC 5280 appendix A.1); control characters and empty
+    /// values are refused, since no peer agrees on them.
+    pub fn new<S: AsRef<str>>(attributes: &[(ObjectIdentifier, S)]) -> Result<Self, Error> {
+        let mut rdns: Vec<SetOfVec<AttributeTypeAndValue>> = Vec::with_capacity(attributes.len());
+        for (oid, value) in attributes {
+            let value = attribute_value(*oid, value.as_ref())?;
+            let rdn = SetOfVec::try_from(vec![AttributeTypeAndValue { oid: *oid, value }]);
+            rdns.push(rdn.map_err(|_| Error::Malformed { what: "the name" })?);
+        }
+        Ok(Self { der: encode("the name", &rdns)? })
+    }
+
+    /// Reads attributes written as `O=Acme, OU=a, OU=b, CN=x`: in the order of the encoding, the reverse of RFC 4514.
+    ///
+    /// A type is a short name of this list, case-insensitive, or a dotted OID. `\` escapes a comma, a plus or a
+    /// backslash; an unescaped plus is refused, since no device profile has multi-valued RDNs.
+    pub fn parse(text: &str) -> Result<Vec<(ObjectIdentifier, String)>, Error> {
+        let value = |why| Error::Value { what: "subject", value: text.to_owned(), why };
+        let mut parts = vec![String::new()];
+        let mut characters = text.chars();
+        while let Some(c) = characters.next() {
+            let part = parts.last_mut().ok_or_else(|| value("is empty"))?;
+            match c {
+                '\\' => part.push(characters.next().ok_or_else(|| value("ends in a backslash"))?),
+                ',' => parts.push(String::new()),
+                '+' => return Err(value("has a plus, which must be written \\+")),
+                c => part.push(c),
+            }
+        }
+        let attribute = |part: &String| {
+            let (name, text) = part.split_once('=').ok_or_else(|| value("must be TYPE=VALUE, ..."))?;
+            let name = name.trim();
+            let known = ATTRIBUTES.iter().find(|(short, ..)| short.eq_ignore_ascii_case(name)).map(|entry| entry.1);
+            let oid = known.or_else(|| ObjectIdentifier::new(name).ok());
+            Ok((oid.ok_or_else(|| value("has an attribute type that is not known"))?, text.trim().to_owned()))
+        };
+        parts.iter().map(attribute).collect()
+    }
+
+    /// The DER bytes, as read or built.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whether the name has no attribute.
+    pub fn is_empty(&self) -> bool {
+        self.der == [0x30, 0x00]
+    }
+
+    /// The values of one attribute type, in order, where they are strings.
+    pub fn values(&self, oid: ObjectIdentifier) -> Vec<String> {
+        self.attributes().into_iter().filter(|(found, _)| *found == oid).map(|(_, value)| value).collect()
+    }
+
+    /// Every attribute in order. A value that is no string is given as `#` and its hexadecimal content.
+    pub fn attributes(&self) -> Vec<(ObjectIdentifier, String)> {
+        self.relative_names().into_iter().flatten().collect()
+    }
+
+    fn relative_names(&self) -> Vec<Vec<(ObjectIdentifier, String)>> {
+        let Ok((_, name)) = X509Name::from_der(&self.der) else { return Vec::new() };
+        let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
+            let oid = ObjectIdentifier::from_bytes(attribute.attr_type().as_bytes()).ok()?;
+            let text = attribute.as_str().map(str::to_owned).ok().or_else(|| decode_text(attribute.attr_value()));
+            let text = text.unwrap_or_else(|| {
+                attribute.as_slice().iter().fold("#".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
+            });
+            Some((oid, text))
+        };
+        name.iter_rdn().map(|rdn| rdn.iter().filter_map(attribute).collect()).collect()
+    }
+}
+
+impl fmt::Display for Name {
+    /// One line, `O=Acme, serialNumber=SN-42`, in the order of the encoding, safe for a terminal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("(empty)");
+        }
+        for (index, rdn) in self.relative_names().iter().enumerate() {
+            for (position, (oid, value)) in rdn.iter().enumerate() {
+                let separator = match (index, position) {
+                    (0, 0) => "",
+                    (_, 0) => ", ",
+                    _ => " + ",
+                };
+                let value = files::printable(value).replace(',', "\\,");
+                match ATTRIBUTES.iter().find(|entry| entry.1 == *oid) {
+                    Some((short, ..)) => write!(f, "{separator}{short}={value}")?,
+                    None => write!(f, "{separator}{oid}={value}")?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// TeletexString as Latin-1, BMPString and UniversalString by code point: for display, never for comparison.
+fn decode_text(value: &x509_parser::asn1_rs::Any<'_>) -> Option<String> {
+    use x509_parser::asn1_rs::Tag;
+    match value.tag() {
+        Tag::T61String => Some(value.data.iter().copied().map(char::from).collect()),
+        Tag::BmpString => {
+            let units: Vec<u16> = value.data.chunks(2).map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
+            Some(String::from_utf16_lossy(&units))
+        }
+        _ => None,
+    }
+}
+
+fn attribute_value(oid: ObjectIdentifier, value: &str) -> Result<Any, Error> {
+    let entry = ATTRIBUTES.iter().find(|entry| entry.1 == oid);
+    let (name, syntax, bound) = entry.map_or(("attribute", Syntax::Directory, 256), |e| (e.0, e.2, e.3));
+    let refuse = |why| Error::Value { what: name, value: value.to_owned(), why };
+    if value.is_empty() {
+        return Err(refuse("is empty"));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(refuse("has a control character"));
+    }
+    if value.chars().count() > bound {
+        return Err(refuse("is longer than RFC 5280 allows"));
+    }
+    if oid == rfc4519::C && value.len() != 2 {
+        return Err(refuse("is no country code of two letters"));
+    }
+    let encoded = match syntax {
+        Syntax::Directory => Utf8StringRef::new(value).map(Any::from),
+        Syntax::Printable => {
+            PrintableStringRef::new(value).map_err(|_| refuse("has a character outside PrintableString")).map(Any::from).map(Ok)?
+        }
+        Syntax::Ia5 => Ia5StringRef::new(value).map_err(|_| refuse("has a character outside ASCII")).map(Any::from).map(Ok)?,
+    };
+    encoded.map_err(|_| refuse("cannot be encoded"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_and_repetition_are_kept() {
+        let name = Name::new(&Name::parse("DC=com, DC=example, O=A\\, B, OU=a, OU=b, CN=x").unwrap()).unwrap();
+        assert_eq!(name.to_string(), "DC=com, DC=example, O=A\\, B, OU=a, OU=b, CN=x");
+        assert_eq!(Name::from_der(name.der()).unwrap(), name);
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        for text in ["CN=", "CN=a\u{7}", "C=DEU", "serialNumber=a*b", "nonsense", "X=y", "CN=a+O=b", "CN=a\\", ""] {
+            let built = Name::parse(text).and_then(|attributes| Name::new(&attributes));
+            assert!(built.is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn display_is_one_safe_line() {
+        let rdn = SetOfVec::try_from(vec![AttributeTypeAndValue {
+            oid: Name::COMMON_NAME,
+            value: Any::from(Utf8StringRef::new("a\n\u{1b}[2J\u{202e}").unwrap()),
+        }]);
+        let name = Name { der: encode("name", &vec![rdn.unwrap()]).unwrap() };
+        assert_eq!(name.to_string(), "CN=a\\n\\u{1b}[2J\\u{202e}");
+    }
+}

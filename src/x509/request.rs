@@ -1,0 +1,275 @@
+//! Certificate requests, PKCS#10.
+
+use std::path::Path;
+
+use const_oid::ObjectIdentifier;
+use const_oid::db::{rfc2985, rfc5280, rfc5912};
+use der::asn1::{Any, AnyRef, BitStringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use der::{Decode, Encode, Sequence};
+use x509_cert::attr::Attribute;
+use x509_cert::ext::Extension as DerExtension;
+
+use super::{AltName, Error, Extension, Name, Profile, encode, members};
+use crate::files::{self, Kind};
+use crate::key::{Input, PublicKey, Scheme, Signer};
+
+/// Largest request that is read: 256 KiB. A request with an RSA-8192 key, a long list of names and a post-quantum key
+/// beside it stays below 16 KiB.
+pub const REQUEST_LIMIT: u64 = 256 << 10;
+
+/// A certificate request as it came. Nothing in it is trusted, and its own signature is not yet checked.
+///
+/// ```text
+/// CertificationRequest ::= SEQUENCE {           -- RFC 2986 section 4.2
+///     certificationRequestInfo  CertificationRequestInfo,
+///     signatureAlgorithm        AlgorithmIdentifier,
+///     signature                 BIT STRING }
+/// CertificationRequestInfo ::= SEQUENCE {       -- RFC 2986 section 4.1
+///     version        INTEGER { v1(0) },
+///     subject        Name,
+///     subjectPKInfo  SubjectPublicKeyInfo,
+///     attributes [0] Attributes }
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    der: Vec<u8>,
+    info: Vec<u8>,
+    algorithm: Vec<u8>,
+    signature: Vec<u8>,
+    subject: Name,
+    spki: Vec<u8>,
+    extensions: Vec<Extension>,
+    has_challenge_password: bool,
+}
+
+/// Who a request asks to be: everything in it that the requester chooses.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The subject.
+    pub subject: Name,
+    /// The subject alternative names, in order.
+    pub alt_names: Vec<AltName>,
+    /// A challengePassword attribute (RFC 2985 section 5.4.1), which SCEP and EST carry.
+    pub challenge_password: Option<zeroize::Zeroizing<String>>,
+}
+
+#[derive(Sequence)]
+struct CertificationRequestInfo<'a> {
+    version: u8,
+    subject: AnyRef<'a>,
+    subject_pk_info: AnyRef<'a>,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
+    attributes: SetOfVec<Attribute>,
+}
+
+/// `SIGNED{...}`: what is signed, the algorithm, the signature (RFC 5912 section 2).
+#[derive(Sequence)]
+pub(super) struct Signed<'a> {
+    pub to_be_signed: AnyRef<'a>,
+    pub algorithm: AnyRef<'a>,
+    pub signature: BitStringRef<'a>,
+}
+
+impl Request {
+    /// Makes and signs a request for a certificate of `profile`.
+    ///
+    /// The extensions that the profile puts into the certificate (keyUsage, extKeyUsage, subjectAltName) are asked for
+    /// in an extensionRequest attribute; the CA decides by its own profile all the same.
+    pub fn new(profile: &Profile, wanted: &Wanted, signer: &dyn Signer) -> Result<Self, Error> {
+        const WHAT: &str = "the request";
+        profile.check_names(&wanted.subject, &wanted.alt_names)?;
+        let public = signer.public_key();
+        let mut attributes = Vec::new();
+        if let Some(password) = &wanted.challenge_password {
+            let value = match PrintableStringRef::new(password.as_str()) {
+                Ok(text) => Any::from(text),
+                Err(_) => Any::from(Utf8StringRef::new(password).map_err(|_| Error::Malformed { what: WHAT })?),
+            };
+            attributes.push(attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD, value)?);
+        }
+        let extensions = profile.extensions(&wanted.subject, &wanted.alt_names, public)?;
+        if !extensions.is_empty() {
+            let value = Any::from_der(&encode(WHAT, &extensions)?).map_err(|_| Error::Malformed { what: WHAT })?;
+            attributes.push(attribute(rfc5912::ID_EXTENSION_REQ, value)?);
+        }
+        let malformed = |_| Error::Malformed { what: WHAT };
+        let info = CertificationRequestInfo {
+            version: 0,
+            subject: AnyRef::from_der(wanted.subject.der()).map_err(malformed)?,
+            subject_pk_info: AnyRef::from_der(public.spki()).map_err(malformed)?,
+            attributes: SetOfVec::try_from(attributes).map_err(malformed)?,
+        };
+        let scheme = public.key_type().usual_scheme();
+        let info = encode(WHAT, &info)?;
+        let signature = signer.sign(scheme, Input::Message(&info))?;
+        Self::from_der(&assemble(&info, scheme, &signature)?)
+    }
+
+    /// Reads a DER request; bytes after it are an error.
+    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
+        const WHAT: &str = "the certificate request";
+        let malformed = || Error::Malformed { what: WHAT };
+        if der.len() as u64 > REQUEST_LIMIT {
+            let why = "is larger than 256 KiB";
+            return Err(Error::Value { what: "a request of", value: format!("{} bytes", der.len()), why });
+        }
+        let [info, algorithm, signature] = members(der, WHAT)?[..] else { return Err(malformed()) };
+        let fields = members(info, WHAT)?;
+        let (version, subject, spki, attributes) = match fields[..] {
+            [version, subject, spki, attributes] => (version, subject, spki, members(attributes, WHAT)?),
+            // Some devices leave the attributes out where there is none.
+            [version, subject, spki] => (version, subject, spki, Vec::new()),
+            _ => return Err(malformed()),
+        };
+        if version != [0x02, 0x01, 0x00] {
+            return Err(malformed());
+        }
+        let mut extensions = Vec::new();
+        let mut has_challenge_password = false;
+        for attribute in attributes {
+            let [oid, values] = members(attribute, WHAT)?[..] else { return Err(malformed()) };
+            let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
+            if oid == rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD {
+                has_challenge_password = true;
+            }
+            if oid == rfc5912::ID_EXTENSION_REQ {
+                let [value] = members(values, WHAT)?[..] else { return Err(malformed()) };
+                if !extensions.is_empty() {
+                    return Err(malformed());
+                }
+                let found = Vec::<DerExtension>::from_der(value).map_err(|_| malformed())?;
+                extensions = found
+                    .into_iter()
+                    .map(|found| Extension {
+                        oid: found.extn_id,
+                        critical: found.critical,
+                        value: found.extn_value.as_bytes().to_vec(),
+                    })
+                    .collect();
+            }
+        }
+        let signature = BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
+        Ok(Self {
+            der: der.to_vec(),
+            info: info.to_vec(),
+            algorithm: algorithm.to_vec(),
+            signature: signature.to_vec(),
+            subject: Name::from_der(subject)?,
+            spki: spki.to_vec(),
+            extensions,
+            has_challenge_password,
+        })
+    }
+
+    /// Reads a request file, PEM or DER.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        // PEM adds a third.
+        let bytes = files::read("certificate request", path, 2 * REQUEST_LIMIT)?;
+        let mut documents = files::documents(&bytes, path, "a certificate request")?;
+        match (documents.pop(), documents.is_empty()) {
+            (Some(document), true) => Self::from_der(&document.expect(Kind::Request, path)?.der),
+            _ => Err(Error::File(files::Error::WrongKind {
+                path: path.to_owned(),
+                wanted: "a certificate request",
+                found: "a file of several documents".to_owned(),
+            })),
+        }
+    }
+
+    /// Checks the request's own signature, over its original bytes, with the key that it asks a certificate for.
+    pub fn prove(self) -> Result<ProvenRequest, Error> {
+        let public_key = PublicKey::from_spki(&self.spki)?;
+        let scheme = Scheme::from_algorithm_identifier(&self.algorithm).ok_or_else(|| {
+            let oid = members(&self.algorithm, "the algorithm").ok();
+            let oid = oid.and_then(|parts| ObjectIdentifier::from_der(parts.first()?).ok());
+            crate::key::Error::UnsupportedAlgorithm {
+                found: oid.map_or("(malformed)".to_owned(), crate::key::algorithm::oid_name),
+            }
+        })?;
+        public_key.verify(scheme, Input::Message(&self.info), &self.signature)?;
+        Ok(ProvenRequest { request: self, public_key })
+    }
+
+    /// The request's DER bytes, as read.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The subject that is asked for.
+    pub fn subject(&self) -> &Name {
+        &self.subject
+    }
+
+    /// The DER `SubjectPublicKeyInfo`, as read.
+    pub fn spki(&self) -> &[u8] {
+        &self.spki
+    }
+
+    /// The scheme of its signature, where the table knows it.
+    pub fn scheme(&self) -> Option<Scheme> {
+        Scheme::from_algorithm_identifier(&self.algorithm)
+    }
+
+    /// The extensions that are asked for.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+
+    /// Whether it carries a challenge password, which is never shown.
+    pub fn has_challenge_password(&self) -> bool {
+        self.has_challenge_password
+    }
+
+    /// The subject alternative names that are asked for.
+    pub fn alt_names(&self) -> Result<Vec<AltName>, Error> {
+        let mut found = self.extensions.iter().filter(|extension| extension.oid == rfc5280::ID_CE_SUBJECT_ALT_NAME);
+        match (found.next(), found.next()) {
+            (None, _) => Ok(Vec::new()),
+            (Some(extension), None) => AltName::decode_all(&extension.value),
+            _ => Err(Error::Malformed { what: "the subject alternative name" }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Request({})", self.subject)
+    }
+}
+
+/// A request whose requester has proved that it holds the private key.
+#[derive(Clone, Debug)]
+pub struct ProvenRequest {
+    request: Request,
+    public_key: PublicKey,
+}
+
+impl ProvenRequest {
+    /// The request.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The key that the certificate is for.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+}
+
+fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, Error> {
+    let values = SetOfVec::try_from(vec![value]).map_err(|_| Error::Malformed { what: "the request" })?;
+    Ok(Attribute { oid, values })
+}
+
+/// Puts signed bytes, algorithm and signature together: the outer SEQUENCE of requests and certificates.
+pub(super) fn assemble(to_be_signed: &[u8], scheme: Scheme, signature: &[u8]) -> Result<Vec<u8>, Error> {
+    let malformed = |_| Error::Malformed { what: "the signed structure" };
+    let algorithm = scheme.algorithm_identifier();
+    Signed {
+        to_be_signed: AnyRef::from_der(to_be_signed).map_err(malformed)?,
+        algorithm: AnyRef::from_der(&algorithm).map_err(malformed)?,
+        signature: BitStringRef::from_bytes(signature).map_err(malformed)?,
+    }
+    .to_der()
+    .map_err(malformed)
+}

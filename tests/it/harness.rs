@@ -1,0 +1,136 @@
+//! A folder for each test, `bulla` and the outside judges run in it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder that vanishes with the test, and commands that run in it.
+pub struct Lab {
+    folder: tempfile::TempDir,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; a signal counts as none.
+    pub code: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    command: String,
+}
+
+impl Lab {
+    /// Makes an empty folder.
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Reads a file of the folder.
+    pub fn read(&self, name: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.path(name);
+        std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Writes a file of the folder.
+    pub fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), bytes).expect("a file in the temporary folder");
+    }
+
+    /// Whether the folder has a file of that name.
+    pub fn has(&self, name: impl AsRef<Path>) -> bool {
+        self.path(name).symlink_metadata().is_ok()
+    }
+
+    /// Runs `bulla` with words split at blanks.
+    pub fn bulla(&self, words: &str) -> Run {
+        self.bulla_args(words.split_whitespace())
+    }
+
+    /// Runs `bulla` with arguments as they are.
+    pub fn bulla_args(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
+        self.run(env!("CARGO_BIN_EXE_bulla"), args)
+    }
+
+    /// Runs a judge with words split at blanks. A judge that is not installed fails the test: the command that installs
+    /// them all is in the README.
+    pub fn judge(&self, words: &str) -> Run {
+        let mut words = words.split_whitespace();
+        self.run(words.next().expect("a program"), words)
+    }
+
+    /// Runs any program in the folder.
+    pub fn run(&self, program: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Run {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.folder.path()).stdin(std::process::Stdio::null());
+        self.finish(command)
+    }
+
+    /// Runs a prepared command; its folder is the caller's choice.
+    pub fn finish(&self, mut command: Command) -> Run {
+        let shown = format!("{command:?}");
+        let Output { status, stdout, stderr } =
+            command.output().unwrap_or_else(|error| panic!("{shown}: {error}; install the judges first"));
+        Run { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned(), command: shown }
+    }
+
+    /// A CA `acme` without passphrase, and a firmware signer `fw.key`, `fw.pem` under it.
+    pub fn with_ca() -> Self {
+        let lab = Self::new();
+        lab.bulla("ca init acme --name Acme --no-passphrase").ok();
+        lab.bulla("keygen -o fw.key").ok();
+        lab.bulla("enroll --key fw.key --profile firmware --cn signer --ca acme -o fw.pem").ok();
+        lab
+    }
+}
+
+impl Run {
+    /// Asserts success.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        self.exits(0)
+    }
+
+    /// Asserts an exit code.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "{}\nstdout: {}\nstderr: {}",
+            self.command,
+            String::from_utf8_lossy(&self.stdout),
+            self.stderr
+        );
+        self
+    }
+
+    /// Asserts that the command ended by itself with anything but success.
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert!(
+            self.code.is_some_and(|code| code != 0),
+            "{} ended with {:?}\nstdout: {}\nstderr: {}",
+            self.command,
+            self.code,
+            String::from_utf8_lossy(&self.stdout),
+            self.stderr
+        );
+        self
+    }
+
+    /// Standard output as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard output as one JSON object.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{}: {error}: {}", self.command, self.text()))
+    }
+}
