@@ -145,3 +145,136 @@ impl Authority for Issuer {
         self.decide(asks, now).map_err(|error| AuthorityError(Box::new(error)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ca::{Ca, NewCa};
+    use crate::enroll::{Direct, Enroller, accept};
+    use crate::key::{KeyType, SoftwareKey};
+    use crate::x509::{Name, ProvenRequest, Request, Wanted};
+
+    fn now() -> Time {
+        Time::from_unix_timestamp(1_800_000_000).unwrap()
+    }
+
+    fn new_ca(folder: &Path) -> Ca {
+        let path = folder.join("ca");
+        NewCa { name: "Test", key_type: KeyType::P256, passphrase: None }.create(&path, now()).unwrap();
+        Ca::find(&path).unwrap().0
+    }
+
+    fn issuer(ca: &Ca, hierarchy: Hierarchy) -> Issuer {
+        let signer = ca.issuing_key(hierarchy).unwrap().open(None).unwrap();
+        ca.issuer(hierarchy, Box::new(signer)).unwrap()
+    }
+
+    fn request(key: &SoftwareKey, profile: &Profile, serial: &str) -> ProvenRequest {
+        let subject = Name::new(&[(Name::SERIAL_NUMBER, serial), (Name::COMMON_NAME, serial)]).unwrap();
+        let wanted = Wanted { subject, alt_names: Vec::new(), challenge_password: None };
+        Request::new(profile, &wanted, key).unwrap().prove().unwrap()
+    }
+
+    fn key() -> SoftwareKey {
+        SoftwareKey::generate(KeyType::P256).unwrap()
+    }
+
+    fn idevid() -> &'static Profile {
+        Profile::named("idevid").unwrap()
+    }
+
+    fn ask(request: &ProvenRequest) -> Ask<'_> {
+        Ask { request, profile: idevid(), validity: None }
+    }
+
+    fn leaf(decision: &Decision) -> &Certificate {
+        match decision {
+            Decision::Issued(chain) => chain.leaf(),
+            Decision::Refused(refusal) => panic!("{refusal}"),
+        }
+    }
+
+    fn code(decision: &Decision) -> &'static str {
+        match decision {
+            Decision::Issued(_) => "issued",
+            Decision::Refused(refusal) => refusal.code(),
+        }
+    }
+
+    /// The law of [`Authority`], within a slice and between two processes' lives.
+    #[test]
+    fn the_same_ask_gets_the_same_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = new_ca(folder.path());
+        let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
+        let first = issuer(&ca, Hierarchy::Device).submit(&[ask(&a), ask(&b), ask(&a)], now()).unwrap();
+        assert_eq!(leaf(&first[0]).der(), leaf(&first[2]).der());
+        assert_ne!(leaf(&first[0]).serial(), leaf(&first[1]).serial());
+        let later = now() + time::Duration::days(1000);
+        let again = issuer(&ca, Hierarchy::Device).submit(&[ask(&b)], later).unwrap();
+        assert_eq!(leaf(&first[1]).der(), leaf(&again[0]).der());
+    }
+
+    /// After a power cut between plan and signature the plan is signed as it was recorded.
+    #[test]
+    fn a_plan_is_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = new_ca(folder.path());
+        let issuer = issuer(&ca, Hierarchy::Device);
+        let a = request(&key(), idevid(), "A");
+        let plan = issuer.plan(&ask(&a), now()).unwrap().unwrap();
+        issuer.store.lock().unwrap().reserve(std::slice::from_ref(&plan), now().unix_timestamp()).unwrap();
+        let decisions = issuer.submit(&[ask(&a)], now() + time::Duration::days(1)).unwrap();
+        assert_eq!(leaf(&decisions[0]).serial(), plan.serial);
+        assert_eq!(leaf(&decisions[0]).not_before(), now());
+    }
+
+    #[test]
+    fn what_policy_forbids_is_refused_and_the_rest_of_the_slice_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = new_ca(folder.path());
+        let issuer = issuer(&ca, Hierarchy::Device);
+        let (one, two) = (key(), key());
+        let firmware = Profile::named("firmware").unwrap();
+        let requests = [
+            request(&one, idevid(), "A"),
+            request(&two, idevid(), "A"),
+            request(&one, idevid(), "B"),
+            request(&two, firmware, "F"),
+            request(&two, idevid(), "C"),
+        ];
+        let mut asks: Vec<Ask<'_>> = requests.iter().map(ask).collect();
+        asks[3].profile = firmware;
+        let codes: Vec<_> = issuer.submit(&asks, now()).unwrap().iter().map(code).collect();
+        assert_eq!(codes, ["issued", "identity-taken", "key-taken", "profile-not-served", "issued"]);
+    }
+
+    #[test]
+    fn a_clock_outside_the_issuers_time_stops_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let issuer = issuer(&new_ca(folder.path()), Hierarchy::Device);
+        let a = request(&key(), idevid(), "A");
+        let error = issuer.submit(&[ask(&a)], Time::UNIX_EPOCH).unwrap_err();
+        assert!(error.to_string().starts_with("the clock says 1970"), "{error}");
+    }
+
+    #[test]
+    fn what_comes_back_is_checked() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = new_ca(folder.path());
+        let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
+        let device = ca.anchors(Hierarchy::Device).unwrap();
+        let enroller = Direct::new(issuer(&ca, Hierarchy::Device), device.clone());
+        let chain = enroller.enroll(&ask(&a), now()).unwrap();
+        assert!(accept(chain.clone(), &ask(&a), &device, now()).is_ok());
+        let text = |error: crate::enroll::Unacceptable| error.to_string();
+        assert_eq!(accept(chain.clone(), &ask(&b), &device, now()).map_err(text).unwrap_err(), "it is for another key");
+        let firmware = ca.anchors(Hierarchy::Firmware).unwrap();
+        assert!(accept(chain.clone(), &ask(&a), &firmware, now()).is_err());
+        let mut other_profile = ask(&a);
+        other_profile.profile = Profile::named("tls-client").unwrap();
+        assert!(accept(chain, &other_profile, &device, now()).is_err());
+    }
+}

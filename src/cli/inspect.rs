@@ -1,5 +1,315 @@
-//! placeholder
+//! `bulla inspect`: say what a file is and what is in it.
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
+
+use super::keys::{self, PassphraseFrom};
+use super::report::{Report, row};
+use super::verify::parse_time;
+use super::{Context, Format};
+use crate::cms::{self, SignedData, SignerIdentifier};
+use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
+use crate::key::algorithm::oid_name;
+use crate::key::{self, Hash, KeyFile, PublicKey, Signer};
+use crate::x509::{
+    self, AltName, Certificate, CertificateList, Extension, Profile, Request, Time, colon_hex, no_expiry, rfc3339,
+};
+
+/// Say what a file is and what is in it
+///
+/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER; the type
+/// is found from the content. Nothing is verified but a request's own signature, and no private number is shown.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-pub fn run(_: &Args, _: &super::Context) -> anyhow::Result<ExitCode> { Ok(ExitCode::SUCCESS) }
+#[command(after_help = "\
+Examples:
+  $ bulla inspect device.pem
+  $ bulla inspect device.csr --format json")]
+pub struct Args {
+    /// The file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The time for which validity is shown instead of now, as 2026-11-22T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    at: Option<Time>,
+    /// Open an encrypted key: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE")]
+    passphrase_from: Option<PassphraseFrom>,
+}
+
+/// Most entries of a revocation list that are shown as text; JSON has all.
+const SHOWN_ENTRIES: usize = 20;
+
+/// What `inspect` looks for, in error messages.
+const WANTED: &str = "a key, request, certificate, revocation list or CMS message";
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let bytes = files::read("file", &args.file, DOCUMENT_LIMIT)?;
+    let documents = files::documents(&bytes, &args.file, WANTED)?;
+    let at = args.at.unwrap_or(context.now);
+    let mut report = Report::new("bulla.inspect/1").field("file", args.file.to_string_lossy().into_owned());
+    if documents.len() > 1 && documents.iter().all(|document| document.kind == Kind::Certificate) {
+        report = chain(report, &documents)?;
+    }
+    for document in documents {
+        let part = describe(document, args, at, context)?;
+        report = report.part("documents", part);
+    }
+    context.answer(report, 0)
+}
+
+fn describe(document: Document, args: &Args, at: Time, context: &Context) -> anyhow::Result<Report> {
+    use anyhow::Context as _;
+    let named = || format!("cannot read {}", shown(&args.file));
+    let der = &document.der;
+    Ok(match document.kind {
+        Kind::Certificate => certificate(&Certificate::from_der(der).with_context(named)?, at),
+        Kind::Request => request(Request::from_der(der).with_context(named)?),
+        Kind::Crl => revocation_list(&CertificateList::from_der(der).with_context(named)?, at, context.format),
+        Kind::Cms => message(der, at).with_context(named)?,
+        Kind::PublicKey | Kind::Pkcs1PublicKey => public_key(&document).with_context(named)?,
+        _ => private_key(document, args, context)?,
+    })
+}
+
+/// One line about the order of several certificates.
+fn chain(report: Report, documents: &[Document]) -> Result<Report, x509::Error> {
+    let certificates: Vec<Certificate> =
+        documents.iter().map(|document| Certificate::from_der(&document.der)).collect::<Result<_, _>>()?;
+    let count = certificates.len();
+    let in_order = x509::Chain::new(certificates).is_ok();
+    let words = if in_order { "in order, the end entity first" } else { "not in the order of a chain" };
+    Ok(report.line(format!("chain  {count} certificates, {words}")).field("is_chain", in_order))
+}
+
+fn certificate(certificate: &Certificate, at: Time) -> Report {
+    let profile = Profile::built_in().iter().find(|profile| profile.check(certificate).is_ok());
+    let subject = certificate.subject();
+    let title = subject.values(x509::Name::COMMON_NAME).pop().map_or_else(|| subject.to_string(), |cn| printable(&cn));
+    let verdict = profile.map_or(String::new(), |profile| format!("profile {}: pass", profile.name));
+    let (from, until) = (certificate.not_before(), certificate.not_after());
+    let state = match () {
+        () if at < from => "not yet valid",
+        () if at > until => "expired",
+        () if until == no_expiry() => "no expiry (RFC 5280 4.1.2.5)",
+        () => "",
+    };
+    let report = Report::of_part()
+        .field("kind", "certificate")
+        .field("profile", profile.map(|profile| profile.name))
+        .field("version", certificate.version())
+        .field("not_before", rfc3339(from))
+        .field("not_after", rfc3339(until))
+        .field("sha256", certificate.fingerprint().to_string())
+        .line(format!("certificate  {title:<30}  {verdict}").trim_end().to_owned())
+        .row("subject", subject.to_string())
+        .row("issuer", certificate.issuer().to_string())
+        .row("serial", colon_hex(certificate.serial()))
+        .line(row("valid", format!("{} .. {}  {state}", date(from), date(until)).trim_end()));
+    let report = key_row(report, certificate.spki());
+    let report = extensions(report, certificate.extensions());
+    let signature = certificate.scheme().map_or("of an algorithm that is not accepted".to_owned(), |s| s.to_string());
+    report.row("signature", signature).line(row("sha256", &certificate.fingerprint().to_string()))
+}
+
+fn date(time: Time) -> String {
+    rfc3339(time).chars().take(10).collect()
+}
+
+/// The type of a public key and its fingerprint, also where the type is not supported.
+fn key_row(report: Report, spki: &[u8]) -> Report {
+    let fingerprint = Hash::Sha256.digest(spki).to_string();
+    let described = match PublicKey::from_spki(spki) {
+        Ok(key) => key.key_type().to_string(),
+        Err(error) => printable(&error.to_string()),
+    };
+    report.row("key", described).line(row("spki", &fingerprint)).field("spki_sha256", fingerprint)
+}
+
+/// Every extension: those that are known in words, the others by name and size. None is hidden.
+fn extensions(mut report: Report, extensions: &[Extension]) -> Report {
+    use const_oid::db::rfc5280 as oid;
+    let mut usage = Vec::new();
+    let mut others = Vec::new();
+    let mut all = Vec::new();
+    for extension in extensions {
+        let mark = if extension.critical { "!" } else { "" };
+        let words = words_of(extension);
+        all.push(json!({"oid": extension.oid.to_string(), "critical": extension.critical, "value": words}));
+        match (extension.oid, words) {
+            (oid::ID_CE_SUBJECT_ALT_NAME, Some(names)) => {
+                report = names.iter().fold(report, |report, name| report.line(row(&format!("san{mark}"), name)));
+            }
+            (oid::ID_CE_KEY_USAGE | oid::ID_CE_BASIC_CONSTRAINTS | oid::ID_CE_EXT_KEY_USAGE, Some(words)) => {
+                usage.extend(words.into_iter().map(|word| format!("{word}{mark}")));
+            }
+            (oid, Some(words)) => others.push(format!("{}{mark} {}", oid_name(oid), words.join(" "))),
+            (oid, None) => others.push(format!("{}{mark} ({} bytes)", oid_name(oid), extension.value.len())),
+        }
+    }
+    if !usage.is_empty() {
+        report = report.line(row("usage", &format!("{}      (! = critical)", usage.join("  "))));
+    }
+    for other in others {
+        report = report.line(row("extension", &other));
+    }
+    report.field("extensions", all)
+}
+
+/// What a known extension says, in words; `None` where it is not known or malformed.
+fn words_of(extension: &Extension) -> Option<Vec<String>> {
+    use const_oid::db::rfc5280 as oid;
+    use der::Decode;
+    use x509_cert::ext::pkix::{AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, SubjectKeyIdentifier};
+    let value = extension.value.as_slice();
+    Some(match extension.oid {
+        oid::ID_CE_BASIC_CONSTRAINTS => {
+            let constraints = BasicConstraints::from_der(value).ok()?;
+            let length = constraints.path_len_constraint.map_or(String::new(), |length| format!(",pathlen:{length}"));
+            vec![format!("CA:{}{length}", if constraints.ca { "TRUE" } else { "FALSE" })]
+        }
+        oid::ID_CE_KEY_USAGE => key_usage(&KeyUsage::from_der(value).ok()?),
+        oid::ID_CE_EXT_KEY_USAGE => ExtendedKeyUsage::from_der(value).ok()?.0.into_iter().map(oid_name).collect(),
+        oid::ID_CE_SUBJECT_ALT_NAME => AltName::decode_extension(value).ok()?.iter().map(AltName::to_string).collect(),
+        oid::ID_CE_SUBJECT_KEY_IDENTIFIER => {
+            vec![colon_hex(SubjectKeyIdentifier::from_der(value).ok()?.0.as_bytes())]
+        }
+        oid::ID_CE_AUTHORITY_KEY_IDENTIFIER => {
+            vec![colon_hex(AuthorityKeyIdentifier::from_der(value).ok()?.key_identifier?.as_bytes())]
+        }
+        _ => return None,
+    })
+}
+
+fn key_usage(usage: &KeyUsage) -> Vec<String> {
+    const NAMES: [(KeyUsages, &str); 9] = [
+        (KeyUsages::DigitalSignature, "digitalSignature"),
+        (KeyUsages::NonRepudiation, "nonRepudiation"),
+        (KeyUsages::KeyEncipherment, "keyEncipherment"),
+        (KeyUsages::DataEncipherment, "dataEncipherment"),
+        (KeyUsages::KeyAgreement, "keyAgreement"),
+        (KeyUsages::KeyCertSign, "keyCertSign"),
+        (KeyUsages::CRLSign, "cRLSign"),
+        (KeyUsages::EncipherOnly, "encipherOnly"),
+        (KeyUsages::DecipherOnly, "decipherOnly"),
+    ];
+    NAMES.iter().filter(|(flag, _)| usage.0.contains(*flag)).map(|(_, name)| (*name).to_owned()).collect()
+}
+
+fn request(request: Request) -> Report {
+    let subject = request.subject().to_string();
+    let scheme = request.scheme();
+    let report = Report::of_part()
+        .field("kind", "certificate request")
+        .line(format!("certificate request  {subject}"))
+        .row("subject", subject);
+    let report = key_row(report, request.spki());
+    let mut report = extensions(report, request.extensions());
+    if request.has_challenge_password() {
+        report = report.line(row("challenge", "a challenge password, not shown"));
+    }
+    report = report.field("has_challenge_password", request.has_challenge_password());
+    let proof = request.prove();
+    let words = match (&proof, scheme) {
+        (Ok(_), Some(scheme)) => format!("{scheme}, made with the key"),
+        (Ok(_), None) => "made with the key".to_owned(),
+        (Err(error), _) => printable(&error.to_string()),
+    };
+    report.row("signature", words).field("signature_verifies", proof.is_ok())
+}
+
+fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Report {
+    let next = list.next_update.map_or("not said".to_owned(), rfc3339);
+    let state = if list.next_update.is_some_and(|next| at > next) { "  overdue" } else { "" };
+    let number = list.number.as_deref().map(colon_hex);
+    let mut report = Report::of_part()
+        .field("kind", "certificate revocation list")
+        .field("this_update", rfc3339(list.this_update))
+        .field("next_update", list.next_update.map(rfc3339))
+        .field("number", number.clone())
+        .line(format!("certificate revocation list  {} revoked", list.revoked.len()))
+        .row("issuer", list.issuer.to_string())
+        .line(row("issued", &rfc3339(list.this_update)))
+        .line(row("next", &format!("{next}{state}")))
+        .line(row("number", number.as_deref().unwrap_or("none")));
+    for entry in list.revoked.iter().take(SHOWN_ENTRIES) {
+        let reason = entry.reason.as_deref().unwrap_or("no reason given");
+        report = report.line(row("revoked", &format!("{} {} {}", colon_hex(&entry.serial), date(entry.date), printable(reason))));
+    }
+    if list.revoked.len() > SHOWN_ENTRIES {
+        let more = list.revoked.len() - SHOWN_ENTRIES;
+        report = report.line(row("", &format!("... and {more} more; --format json has all")));
+    }
+    if format == Format::Text {
+        return report;
+    }
+    let entries = list.revoked.iter().map(|entry| {
+        json!({"serial": colon_hex(&entry.serial), "date": rfc3339(entry.date), "reason": entry.reason})
+    });
+    report.field("revoked", entries.collect::<Vec<Value>>())
+}
+
+fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {
+    let report = Report::of_part().field("kind", "CMS message");
+    let signed = match SignedData::from_bytes(der) {
+        Ok(signed) => signed,
+        Err(cms::Error::NotSignedData { found }) => {
+            return Ok(report.line(format!("CMS message  {}", printable(&found))).field("type", found));
+        }
+        Err(error) => return Err(error),
+    };
+    let content = match &signed.content {
+        Some(content) => format!("{} bytes, attached", content.len()),
+        None => "detached".to_owned(),
+    };
+    let mut report = report
+        .line(format!("CMS message  signed data, {} signer(s)", signed.signers.len()))
+        .field("type", "signedData")
+        .row("content", format!("{content}, type {}", oid_name(signed.content_type)));
+    for signer in &signed.signers {
+        let name = match &signer.identifier {
+            SignerIdentifier::IssuerAndSerial { serial, .. } => format!("serial {}", colon_hex(serial)),
+            SignerIdentifier::KeyIdentifier(identifier) => format!("key identifier {}", colon_hex(identifier)),
+        };
+        let subject = signed.certificate_of(signer, &[]).map(|certificate| certificate.subject().to_string()).ok();
+        let scheme = signer.digest_hash().and_then(|hash| signer.scheme(hash)).map(|scheme| scheme.to_string());
+        let scheme = scheme.unwrap_or_else(|refusal| printable(&refusal.to_string()));
+        let time = signer.signing_time().map(rfc3339);
+        let part = Report::of_part()
+            .line(row("signer", &format!("{} ({name})", subject.as_deref().unwrap_or("without certificate"))))
+            .line(row("scheme", &scheme))
+            .line(row("signed", time.as_deref().unwrap_or("time not said")))
+            .field("identifier", name)
+            .field("subject", subject)
+            .field("scheme", scheme)
+            .field("signing_time", time);
+        report = report.part("signers", part);
+    }
+    for each in &signed.certificates {
+        report = report.part("certificates", certificate(each, at));
+    }
+    Ok(report)
+}
+
+fn public_key(document: &Document) -> Result<Report, key::Error> {
+    let report = Report::of_part().field("kind", "public key").line("public key");
+    if document.kind == Kind::Pkcs1PublicKey {
+        return Ok(key_row(report, PublicKey::from_document(document, Path::new("-"))?.spki()));
+    }
+    Ok(key_row(report, &document.der))
+}
+
+/// The public half of a private key; an encrypted one stays closed unless its passphrase is given.
+fn private_key(document: Document, args: &Args, context: &Context) -> anyhow::Result<Report> {
+    let noun = document.kind.noun();
+    let title = noun.split_once(' ').map_or(noun, |(_, title)| title);
+    let report = Report::of_part().field("kind", title).line(title);
+    let file = KeyFile::from_document(document);
+    if (file.is_encrypted() && args.passphrase_from.is_none()) || file.is_traditional() {
+        return Ok(report.line(row("key", "not shown without its passphrase")));
+    }
+    let key = keys::unlocked(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
+    Ok(key_row(report, key.public_key().spki()))
+}

@@ -14,8 +14,12 @@ pub struct Report {
 impl Report {
     /// Starts a report of a schema, such as `bulla.keygen/1`.
     pub fn new(schema: &str) -> Self {
-        let fields = Map::from_iter([("schema".to_owned(), Value::from(schema))]);
-        Self { lines: Vec::new(), fields }
+        Self::of_part().field("schema", schema)
+    }
+
+    /// Starts a part of a report.
+    pub fn of_part() -> Self {
+        Self { lines: Vec::new(), fields: Map::new() }
     }
 
     /// Adds a line of text. It must be safe for a terminal: names in it have gone through
@@ -35,6 +39,16 @@ impl Report {
     pub fn row(self, label: &str, value: impl Into<String>) -> Self {
         let value = value.into();
         self.line(row(label, &value)).field(&label.replace(' ', "_"), value)
+    }
+
+    /// Adds a report as a part of this one: its lines here, its fields as one more element of the array `name`.
+    pub fn part(mut self, name: &str, part: Self) -> Self {
+        self.lines.extend(part.lines);
+        let array = self.fields.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(parts) = array {
+            parts.push(Value::Object(part.fields));
+        }
+        self
     }
 
     /// Writes the text.

@@ -7,6 +7,9 @@ use std::fmt;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
+use der::Decode;
+
+use super::Error;
 
 /// A hash function of the SHA-2 family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -262,14 +265,26 @@ impl Scheme {
     ///
     /// Two variants are taken besides those that are written: PKCS#1 v1.5 with absent parameters, which RFC 4055
     /// section 5 obliges to accept, and hash identifiers without NULL inside PSS parameters (RFC 4055 section 2.1).
-    pub fn from_algorithm_identifier(der: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| {
+    pub fn from_algorithm_identifier(der: &[u8]) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|scheme| {
             scheme.algorithm_identifier() == der
                 || match scheme {
                     Self::RsaPkcs1(_) => sequence(&[&oid(scheme.oid())]) == der,
                     Self::RsaPss(hash) => sequence(&[&oid(scheme.oid()), &pss_parameters(*hash, &[])]) == der,
                     Self::Ecdsa(_) | Self::Ed25519 => false,
                 }
+        });
+        known.ok_or_else(|| Error::UnsupportedAlgorithm {
+            found: match spki::AlgorithmIdentifierRef::from_der(der) {
+                Ok(found) if found.oid == rfc5912::ID_RSASSA_PSS => {
+                    "RSASSA-PSS with a hash, mask or salt length that is not the usual".to_owned()
+                }
+                Ok(found) if Self::ALL.iter().any(|scheme| scheme.oid() == found.oid) => {
+                    format!("{} with these parameters", oid_name(found.oid))
+                }
+                Ok(found) => oid_name(found.oid),
+                Err(_) => "(malformed)".to_owned(),
+            },
         })
     }
 
@@ -299,10 +314,10 @@ impl fmt::Display for Scheme {
     }
 }
 
-/// The name of an OID where the common databases have one, else its dotted form.
+/// The name of an OID where the common databases have one, as `keyUsage` or `codeSigning`, else its dotted form.
 pub fn oid_name(oid: ObjectIdentifier) -> String {
     match const_oid::db::DB.by_oid(&oid) {
-        Some(name) => name.to_owned(),
+        Some(name) => name.trim_start_matches("id-ce-").trim_start_matches("id-kp-").to_owned(),
         None => oid.to_string(),
     }
 }
@@ -347,16 +362,16 @@ mod tests {
         for scheme in Scheme::ALL {
             let der = scheme.algorithm_identifier();
             assert!(der.len() < 128);
-            assert_eq!(Scheme::from_algorithm_identifier(&der), Some(scheme));
+            assert_eq!(Scheme::from_algorithm_identifier(&der).unwrap(), scheme);
             let mut longer = der.clone();
             longer.push(0);
-            assert_eq!(Scheme::from_algorithm_identifier(&longer), None);
+            assert!(Scheme::from_algorithm_identifier(&longer).is_err());
         }
     }
 
     #[test]
     fn ecdsa_with_null_parameters_is_refused() {
         let der = sequence(&[&oid(rfc5912::ECDSA_WITH_SHA_256), NULL]);
-        assert_eq!(Scheme::from_algorithm_identifier(&der), None);
+        assert!(Scheme::from_algorithm_identifier(&der).is_err());
     }
 }

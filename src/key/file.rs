@@ -92,6 +92,11 @@ impl KeyFile {
         self.document.kind == Kind::EncryptedKey
     }
 
+    /// Whether it is encrypted in OpenSSL's traditional way, which is not opened.
+    pub fn is_traditional(&self) -> bool {
+        self.document.kind == Kind::TraditionalEncryptedKey
+    }
+
     /// Whether other users may read the file, which a private key's must not allow.
     pub fn is_exposed(&self) -> bool {
         files::readable_by_others(&self.path)

@@ -118,7 +118,8 @@ impl PublicKey {
         }
     }
 
-    fn from_document(document: &Document, path: &Path) -> Result<Self, Error> {
+    /// Takes a document that is a public key of either kind; `path` names its file in the error.
+    pub fn from_document(document: &Document, path: &Path) -> Result<Self, Error> {
         match document.kind {
             Kind::PublicKey => Self::from_spki(&document.der),
             Kind::Pkcs1PublicKey => Self::from_pkcs1(&document.der),

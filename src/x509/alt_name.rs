@@ -138,14 +138,14 @@ impl AltName {
     }
 
     /// Encodes a SubjectAltName extension value.
-    pub(super) fn encode_all(names: &[Self]) -> Result<Vec<u8>, Error> {
+    pub(super) fn encode_extension(names: &[Self]) -> Result<Vec<u8>, Error> {
         let names: Vec<GeneralName> = names.iter().map(Self::to_general_name).collect::<Result<_, _>>()?;
         super::encode("the subject alternative name", &names)
     }
 
     /// Reads a SubjectAltName extension value, strictly DER. A value that is malformed inside its form is an error:
     /// it may mean another device to another reader.
-    pub(super) fn decode_all(der: &[u8]) -> Result<Vec<Self>, Error> {
+    pub fn decode_extension(der: &[u8]) -> Result<Vec<Self>, Error> {
         let malformed = |_| Error::Malformed { what: "the subject alternative name" };
         let names = Vec::<GeneralName>::from_der(der).map_err(malformed)?;
         names.iter().map(|name| Self::from_general_name(name).map_err(malformed)).collect()
@@ -263,13 +263,13 @@ mod tests {
             AltName::permanent_identifier("unit 7,1.3.6.1.4.1.99999").unwrap(),
             AltName::permanent_identifier("unit 7").unwrap(),
         ];
-        assert_eq!(AltName::decode_all(&AltName::encode_all(&names).unwrap()).unwrap(), names);
+        assert_eq!(AltName::decode_extension(&AltName::encode_extension(&names).unwrap()).unwrap(), names);
     }
 
     /// RFC 4108 section 5: the serial is a universal OCTET STRING (04), not a context tag (84).
     #[test]
     fn hardware_serial_is_an_octet_string() {
-        let der = AltName::encode_all(&[AltName::hardware_module("1.2.3:abc").unwrap()]).unwrap();
+        let der = AltName::encode_extension(&[AltName::hardware_module("1.2.3:abc").unwrap()]).unwrap();
         assert!(der.ends_with(&[0x04, 0x03, b'a', b'b', b'c']));
     }
 

@@ -156,7 +156,7 @@ impl Certificate {
     /// The scheme of its signature, where the table knows it and both places name the same.
     pub fn scheme(&self) -> Option<Scheme> {
         (self.inner_algorithm == self.outer_algorithm)
-            .then(|| Scheme::from_algorithm_identifier(&self.outer_algorithm))
+            .then(|| Scheme::from_algorithm_identifier(&self.outer_algorithm).ok())
             .flatten()
     }
 
@@ -217,7 +217,7 @@ impl Certificate {
     /// The subject alternative names (RFC 5280 section 4.2.1.6); none where the extension is absent.
     pub fn alt_names(&self) -> Result<Vec<AltName>, Error> {
         let value = self.extension(rfc5280::ID_CE_SUBJECT_ALT_NAME).map(|extension| extension.value.as_slice());
-        value.map_or(Ok(Vec::new()), AltName::decode_all)
+        value.map_or(Ok(Vec::new()), AltName::decode_extension)
     }
 
     /// Whether it names itself as issuer.

@@ -2,14 +2,14 @@
 
 use const_oid::db::rfc5280;
 use der::Decode;
-use der::asn1::{AnyRef, GeneralizedTime, OctetString, UintRef, UtcTime};
-use der::{Choice, DateTime, Sequence};
+use der::Sequence;
+use der::asn1::{Any, AnyRef, OctetString, UintRef};
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
 use super::profile::extension;
 use super::request::assemble;
-use super::{Certificate, Error, Profile, ProvenRequest, Time, encode, no_expiry};
+use super::{Certificate, Error, Profile, ProvenRequest, Time, encode, encode_time, no_expiry};
 use crate::key::{self, Hash, Input, KeyType, PublicKey, Scheme, Signer};
 
 /// ```text
@@ -39,30 +39,8 @@ struct TbsCertificate<'a> {
 
 #[derive(Sequence)]
 struct Validity {
-    not_before: EncodedTime,
-    not_after: EncodedTime,
-}
-
-/// UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).
-#[derive(Choice)]
-enum EncodedTime {
-    #[asn1(type = "UTCTime")]
-    Utc(UtcTime),
-    #[asn1(type = "GeneralizedTime")]
-    General(GeneralizedTime),
-}
-
-impl EncodedTime {
-    fn new(time: Time) -> Result<Self, Error> {
-        let unfit = |_| Error::Malformed { what: "a time outside 1970 to 9999" };
-        let seconds = u64::try_from(time.unix_timestamp()).map_err(|_| Error::Malformed { what: "a time before 1970" })?;
-        let time = DateTime::from_unix_duration(std::time::Duration::from_secs(seconds)).map_err(unfit)?;
-        if time.year() < 2050 {
-            Ok(Self::Utc(UtcTime::from_date_time(time).map_err(unfit)?))
-        } else {
-            Ok(Self::General(GeneralizedTime::from_date_time(time)))
-        }
-    }
+    not_before: Any,
+    not_after: Any,
 }
 
 /// A serial number: 16 octets from the system's randomness, positive, the first octet neither zero nor above 0x7f, so
@@ -117,7 +95,7 @@ pub fn to_be_signed(
         serial_number: UintRef::new(serial.bytes()).map_err(malformed)?,
         signature: AnyRef::from_der(&algorithm).map_err(malformed)?,
         issuer: AnyRef::from_der(issuer.subject().der()).map_err(malformed)?,
-        validity: Validity { not_before: EncodedTime::new(validity.0)?, not_after: EncodedTime::new(validity.1)? },
+        validity: Validity { not_before: encode_time(validity.0)?, not_after: encode_time(validity.1)? },
         subject: AnyRef::from_der(wanted.subject().der()).map_err(malformed)?,
         subject_public_key_info: AnyRef::from_der(wanted.spki()).map_err(malformed)?,
         extensions,

@@ -11,7 +11,8 @@
 
 use std::fmt;
 
-use der::{Decode, Encode, Reader, SliceReader};
+use der::asn1::{Any, GeneralizedTime, UtcTime};
+use der::{DateTime, Decode, Encode, Reader, SliceReader};
 use time::OffsetDateTime;
 
 mod alt_name;
@@ -137,6 +138,20 @@ pub(crate) fn members<'a>(der: &'a [u8], what: &'static str) -> Result<Vec<&'a [
         members.push(reader.tlv_bytes().map_err(malformed)?);
     }
     Ok(members)
+}
+
+/// Encodes a time as UTCTime through 2049 and as GeneralizedTime from 2050: the rule of RFC 5280 section 4.1.2.5 for
+/// certificates and of RFC 5652 section 11.3 for signing times. Years before 1970 are refused.
+pub(crate) fn encode_time(time: Time) -> Result<Any, Error> {
+    let unfit = || Error::Malformed { what: "a time outside 1970 to 9999" };
+    let seconds = u64::try_from(time.unix_timestamp()).map_err(|_| unfit())?;
+    let time = DateTime::from_unix_duration(std::time::Duration::from_secs(seconds)).map_err(|_| unfit())?;
+    let encoded = if time.year() < 2050 {
+        UtcTime::from_date_time(time).and_then(|time| Any::encode_from(&time))
+    } else {
+        Any::encode_from(&GeneralizedTime::from_date_time(time))
+    };
+    encoded.map_err(|_| unfit())
 }
 
 /// Encodes what this crate built itself from checked parts.

@@ -247,27 +247,26 @@ impl Profile {
         }
     }
 
-    /// The identity in a certificate of this profile: the field, and its value. Refused where no field has one, or
+    /// The identity in a certificate of this profile: the field and its value, as `serialNumber=SN-42`. Refused where no field has one, or
     /// where the field has several.
     pub fn identity(&self, subject: &Name, alt_names: &[AltName]) -> Result<String, Error> {
         let refuse = |why| Error::Profile { profile: self.name, why };
         for field in self.identity {
+            let attribute = |oid| subject.values(oid).into_iter().map(|value| format!("{field}={value}")).collect();
+            // A server may have several names; the first stands for it.
+            let alt_name = |is_one: fn(&AltName) -> bool| {
+                alt_names.iter().find(|name| is_one(name)).map(AltName::to_string).into_iter().collect()
+            };
             let found: Vec<String> = match field {
-                Identity::SerialNumber => subject.values(rfc4519::SERIAL_NUMBER),
-                Identity::CommonName => subject.values(rfc4519::CN),
-                Identity::DnsName | Identity::IpAddress | Identity::HardwareModule => {
-                    let same = |name: &&AltName| match field {
-                        Identity::DnsName => matches!(name, AltName::Dns(_)),
-                        Identity::IpAddress => matches!(name, AltName::Ip(_)),
-                        _ => matches!(name, AltName::HardwareModule { .. }),
-                    };
-                    // A server may have several names; the first stands for it.
-                    alt_names.iter().find(same).map(|name| name.to_string()).into_iter().collect()
-                }
+                Identity::SerialNumber => attribute(rfc4519::SERIAL_NUMBER),
+                Identity::CommonName => attribute(rfc4519::CN),
+                Identity::DnsName => alt_name(|name| matches!(name, AltName::Dns(_))),
+                Identity::IpAddress => alt_name(|name| matches!(name, AltName::Ip(_))),
+                Identity::HardwareModule => alt_name(|name| matches!(name, AltName::HardwareModule { .. })),
             };
             match found.as_slice() {
                 [] => {}
-                [one] => return Ok(format!("{field}={one}")),
+                [one] => return Ok(one.clone()),
                 _ => return Err(refuse(format!("allows one {field} as the identity, and there are {}", found.len()))),
             }
         }
@@ -319,7 +318,7 @@ impl Profile {
         }
         if !alt_names.is_empty() {
             // Critical where it is the only name (RFC 5280 section 4.2.1.6).
-            let value = AltName::encode_all(alt_names)?;
+            let value = AltName::encode_extension(alt_names)?;
             extensions.push(extension(rfc5280::ID_CE_SUBJECT_ALT_NAME, subject.is_empty(), value)?);
         }
         if self.subject_key_identifier {

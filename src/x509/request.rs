@@ -179,13 +179,7 @@ impl Request {
     /// Checks the request's own signature, over its original bytes, with the key that it asks a certificate for.
     pub fn prove(self) -> Result<ProvenRequest, Error> {
         let public_key = PublicKey::from_spki(&self.spki)?;
-        let scheme = Scheme::from_algorithm_identifier(&self.algorithm).ok_or_else(|| {
-            let oid = members(&self.algorithm, "the algorithm").ok();
-            let oid = oid.and_then(|parts| ObjectIdentifier::from_der(parts.first()?).ok());
-            crate::key::Error::UnsupportedAlgorithm {
-                found: oid.map_or("(malformed)".to_owned(), crate::key::algorithm::oid_name),
-            }
-        })?;
+        let scheme = Scheme::from_algorithm_identifier(&self.algorithm)?;
         public_key.verify(scheme, Input::Message(&self.info), &self.signature)?;
         Ok(ProvenRequest { request: self, public_key })
     }
@@ -207,7 +201,7 @@ impl Request {
 
     /// The scheme of its signature, where the table knows it.
     pub fn scheme(&self) -> Option<Scheme> {
-        Scheme::from_algorithm_identifier(&self.algorithm)
+        Scheme::from_algorithm_identifier(&self.algorithm).ok()
     }
 
     /// The extensions that are asked for.
@@ -225,7 +219,7 @@ impl Request {
         let mut found = self.extensions.iter().filter(|extension| extension.oid == rfc5280::ID_CE_SUBJECT_ALT_NAME);
         match (found.next(), found.next()) {
             (None, _) => Ok(Vec::new()),
-            (Some(extension), None) => AltName::decode_all(&extension.value),
+            (Some(extension), None) => AltName::decode_extension(&extension.value),
             _ => Err(Error::Malformed { what: "the subject alternative name" }),
         }
     }

@@ -1,113 +1,16 @@
-//! CMS SignedData (RFC 5652 section 5): made detached, read detached or attached, in DER or streamed BER.
-//!
-//! What is read is kept as its original bytes: signatures are checked over the signed attributes as they came, and
-//! certificates are never re-encoded. Exactly one signer is accepted; none, or several, never verify.
-
-use std::fmt;
+//! Reading SignedData, and checking the one signature in it.
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::{rfc5911, rfc5912};
-use der::asn1::{Any, AnyRef, GeneralizedTime, OctetStringRef, SetOfVec, UtcTime};
-use der::{Decode, Encode, Sequence, ValueOrd};
-use x509_cert::attr::Attribute;
+use const_oid::db::rfc5911;
+use der::Decode;
+use der::asn1::{AnyRef, GeneralizedTime, OctetStringRef, UtcTime};
 
-use crate::key::{self, Digest, Hash, Input, PublicKey, Scheme, Signer};
-use crate::x509::{self, Certificate, Time, members};
+use super::{Error, RSA_ENCRYPTION, Refusal, ber};
+use crate::key::{self, Digest, Hash, Input, PublicKey, Scheme};
+use crate::x509::{Certificate, Time, members};
 
 /// Most certificates taken from one message. A chain has below ten; each costs a parse, and a peer chooses them.
 const CERTIFICATES_LIMIT: usize = 64;
-
-/// Deepest nesting of indefinite lengths that is followed. OpenSSL's streamed SignedData has six.
-const BER_DEPTH_LIMIT: usize = 16;
-
-/// Why a message could not be read or made.
-#[derive(Debug)]
-pub enum Error {
-    /// The bytes are no CMS, or malformed; what part.
-    Malformed { what: &'static str },
-    /// A CMS message of another type; the name of the type.
-    NotSignedData { found: String },
-    /// A certificate in it could not be read or written.
-    Certificate(x509::Error),
-    /// The key could not sign.
-    Key(key::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed { what } => write!(f, "the CMS message is malformed: {what}"),
-            Self::NotSignedData { found } => write!(f, "the CMS message is {found}, not signed data"),
-            Self::Certificate(error) => write!(f, "a certificate in the CMS message: {error}"),
-            Self::Key(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Certificate(error) => error.source(),
-            Self::Key(error) => error.source(),
-            _ => None,
-        }
-    }
-}
-
-impl From<key::Error> for Error {
-    fn from(error: key::Error) -> Self {
-        Self::Key(error)
-    }
-}
-
-/// Why a signature in a message does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// There is no signer, or more than one.
-    Signers { count: usize },
-    /// A digest or signature algorithm that is not accepted, or the two do not agree.
-    Algorithm { why: String },
-    /// The content is not plain data.
-    ContentType { found: String },
-    /// The signed attributes lack one, have one twice, or hold a wrong value.
-    Attributes { why: &'static str },
-    /// The content is not what was signed.
-    Digest,
-    /// The signature is not the signer's.
-    Signature,
-    /// The signer's certificate is not there.
-    NoCertificate,
-}
-
-impl Refusal {
-    /// The stable code of the reason, for scripts.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Signers { .. } => "signers",
-            Self::Algorithm { .. } => "algorithm",
-            Self::ContentType { .. } => "content-type",
-            Self::Attributes { .. } => "signed-attributes",
-            Self::Digest => "digest",
-            Self::Signature => "signature",
-            Self::NoCertificate => "no-signer-certificate",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Signers { count: 0 } => f.write_str("the message has no signature"),
-            Self::Signers { count } => write!(f, "the message has {count} signatures, and one is expected"),
-            Self::Algorithm { why } => f.write_str(why),
-            Self::ContentType { found } => write!(f, "the signed content is of type {found}, not data"),
-            Self::Attributes { why } => write!(f, "the signed attributes {why}"),
-            Self::Digest => f.write_str("the content is not what was signed"),
-            Self::Signature => f.write_str("the signature does not match"),
-            Self::NoCertificate => f.write_str("the signer's certificate is not in the message"),
-        }
-    }
-}
 
 /// A SignedData message.
 ///
@@ -177,7 +80,7 @@ struct SignedAttributes {
 impl SignedData {
     /// Reads a message in DER or BER; bytes after it are an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let der = definite(bytes)?;
+        let der = ber::definite(bytes)?;
         let malformed = |what| move |_| Error::Malformed { what };
         let fields = |der, what| members(der, what).map_err(malformed(what));
         let [content_type, content] = fields(&der, "its ContentInfo")?[..] else {
@@ -327,16 +230,10 @@ impl SignerInfo {
     /// The signature's scheme, which must agree with the digest.
     pub fn scheme(&self, digest: Hash) -> Result<Scheme, Refusal> {
         let refuse = |why: String| Refusal::Algorithm { why };
-        let scheme = if self.signature_algorithm == rsa_encryption() {
-            // The key's own identifier stands for PKCS#1 v1.5 with the signer's digest (RFC 3370 section 3.2).
+        let scheme = if self.signature_algorithm == RSA_ENCRYPTION {
             Scheme::RsaPkcs1(digest)
         } else {
-            Scheme::from_algorithm_identifier(&self.signature_algorithm).ok_or_else(|| {
-                let oid = members(&self.signature_algorithm, "the algorithm").ok();
-                let oid = oid.and_then(|parts| ObjectIdentifier::from_der(parts.first()?).ok());
-                let name = oid.map_or("(malformed)".to_owned(), key::algorithm::oid_name);
-                refuse(format!("the signature algorithm {name} with these parameters is not accepted"))
-            })?
+            Scheme::from_algorithm_identifier(&self.signature_algorithm).map_err(|error| refuse(error.to_string()))?
         };
         match scheme.hash() {
             Some(hash) if hash != digest => Err(refuse(format!("digest {digest} and signature {scheme} do not agree"))),
@@ -446,224 +343,5 @@ fn encapsulated_content(der: &[u8]) -> Result<(ObjectIdentifier, Option<Vec<u8>>
             _ => Err(Error::Malformed { what: WHAT }),
         },
         _ => Err(Error::Malformed { what: WHAT }),
-    }
-}
-
-/// Rewrites BER's indefinite lengths and segmented OCTET STRINGs, as OpenSSL streams them, into definite ones. Values
-/// of definite length are copied as they are, so that what is signed keeps its bytes.
-fn definite(bytes: &[u8]) -> Result<Vec<u8>, Error> {
-    let (value, rest) = definite_value(bytes, 0)?;
-    if !rest.is_empty() {
-        return Err(Error::Malformed { what: "bytes follow it" });
-    }
-    Ok(value)
-}
-
-/// Rewrites the first value of `bytes` and returns it with what follows.
-fn definite_value(bytes: &[u8], depth: usize) -> Result<(Vec<u8>, &[u8]), Error> {
-    let malformed = || Error::Malformed { what: "its BER encoding" };
-    if depth > BER_DEPTH_LIMIT {
-        return Err(Error::Malformed { what: "its nesting is too deep" });
-    }
-    let (&tag, after_tag) = bytes.split_first().ok_or_else(malformed)?;
-    let is_segmented_string = tag == 0x24;
-    let Some((0x80, mut rest)) = after_tag.split_first().map(|(length, rest)| (*length, rest)) else {
-        let mut reader = der::SliceReader::new(bytes).map_err(|_| malformed())?;
-        let whole = der::Reader::tlv_bytes(&mut reader).map_err(|_| malformed())?;
-        let rest = &bytes[whole.len()..];
-        if is_segmented_string {
-            let segments = members(whole, "a segmented string").map_err(|_| malformed())?;
-            return Ok((octet_string(&segments.concat_octets(depth)?)?, rest));
-        }
-        return Ok((whole.to_vec(), rest));
-    };
-    if tag & 0x20 == 0 {
-        return Err(malformed());
-    }
-    let mut content = Vec::new();
-    loop {
-        if let [0x00, 0x00, after @ ..] = rest {
-            rest = after;
-            break;
-        }
-        let (value, after) = definite_value(rest, depth + 1)?;
-        if is_segmented_string {
-            content.extend_from_slice(<&OctetStringRef>::from_der(&value).map_err(|_| malformed())?.as_bytes());
-        } else {
-            content.extend_from_slice(&value);
-        }
-        rest = after;
-    }
-    let value = if is_segmented_string { octet_string(&content)? } else { tagged(tag, &content)? };
-    Ok((value, rest))
-}
-
-/// The joined content of OCTET STRING segments, which may be segmented themselves.
-trait ConcatOctets {
-    fn concat_octets(&self, depth: usize) -> Result<Vec<u8>, Error>;
-}
-
-impl ConcatOctets for Vec<&[u8]> {
-    fn concat_octets(&self, depth: usize) -> Result<Vec<u8>, Error> {
-        let mut joined = Vec::new();
-        for segment in self {
-            let (segment, _) = definite_value(segment, depth + 1)?;
-            let octets = <&OctetStringRef>::from_der(&segment);
-            joined.extend_from_slice(octets.map_err(|_| Error::Malformed { what: "a segmented string" })?.as_bytes());
-        }
-        Ok(joined)
-    }
-}
-
-fn octet_string(content: &[u8]) -> Result<Vec<u8>, Error> {
-    tagged(0x04, content)
-}
-
-fn tagged(tag: u8, content: &[u8]) -> Result<Vec<u8>, Error> {
-    let too_long = |_| Error::Malformed { what: "it is too long" };
-    let mut value = vec![tag];
-    der::Length::try_from(content.len()).and_then(|length| length.encode_to_vec(&mut value)).map_err(too_long)?;
-    value.extend_from_slice(content);
-    Ok(value)
-}
-
-/// `AlgorithmIdentifier` of rsaEncryption with NULL (RFC 3370 section 3.2).
-fn rsa_encryption() -> Vec<u8> {
-    let mut oid = vec![0x06, rfc5912::RSA_ENCRYPTION.as_bytes().len() as u8];
-    oid.extend_from_slice(rfc5912::RSA_ENCRYPTION.as_bytes());
-    oid.extend_from_slice(&[0x05, 0x00]);
-    let mut identifier = vec![0x30, oid.len() as u8];
-    identifier.append(&mut oid);
-    identifier
-}
-
-#[derive(Sequence)]
-struct ContentInfo<'a> {
-    content_type: ObjectIdentifier,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    content: SignedDataToWrite<'a>,
-}
-
-#[derive(Sequence)]
-struct SignedDataToWrite<'a> {
-    version: u8,
-    digest_algorithms: SetOfVec<AlgorithmToWrite>,
-    encap_content_info: EncapsulatedToWrite,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
-    certificates: SetOfVec<Any>,
-    signer_infos: SetOfVec<SignerInfoToWrite<'a>>,
-}
-
-#[derive(Sequence)]
-struct EncapsulatedToWrite {
-    content_type: ObjectIdentifier,
-}
-
-#[derive(Sequence, ValueOrd)]
-struct AlgorithmToWrite {
-    oid: ObjectIdentifier,
-}
-
-#[derive(Sequence, ValueOrd)]
-struct IssuerAndSerialToWrite<'a> {
-    issuer: AnyRef<'a>,
-    serial: der::asn1::IntRef<'a>,
-}
-
-#[derive(Sequence, ValueOrd)]
-struct SignerInfoToWrite<'a> {
-    version: u8,
-    sid: IssuerAndSerialToWrite<'a>,
-    digest_algorithm: AlgorithmToWrite,
-    #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
-    signed_attrs: SetOfVec<Attribute>,
-    signature_algorithm: AnyRef<'a>,
-    signature: &'a OctetStringRef,
-}
-
-/// What is signed, and with what.
-#[derive(Clone, Copy, Debug)]
-pub struct Signing<'a> {
-    /// The key.
-    pub signer: &'a dyn Signer,
-    /// The scheme that it signs with.
-    pub scheme: Scheme,
-    /// The signer's certificate and those above it, as far as they are to be sent along.
-    pub chain: &'a [Certificate],
-    /// The signing time that is claimed.
-    pub signing_time: Time,
-}
-
-impl Signing<'_> {
-    /// The hash that the content must be digested with: the scheme's, or SHA-512 for Ed25519 (RFC 8419 section 3.1).
-    pub fn digest_hash(&self) -> Hash {
-        self.scheme.hash().unwrap_or(Hash::Sha512)
-    }
-
-    /// Makes a detached SignedData message in DER over the content whose digest is given.
-    ///
-    /// Version 1, content type data, signed attributes contentType, signingTime and messageDigest, the signer named by
-    /// issuer and serial number: what OpenSSL, RAUC and SWUpdate read. ECDSA keys in software sign deterministically.
-    pub fn detached(&self, content: &Digest) -> Result<Vec<u8>, Error> {
-        let malformed = |_| Error::Malformed { what: "what is to be written" };
-        let leaf = self.chain.first().ok_or(Error::Malformed { what: "there is no certificate" })?;
-        let hash = self.digest_hash();
-        let digest_octets = OctetStringRef::new(content.bytes()).map_err(malformed)?;
-        let attributes = [
-            (rfc5911::ID_CONTENT_TYPE, Any::from(rfc5911::ID_DATA)),
-            (rfc5911::ID_SIGNING_TIME, encode_time(self.signing_time)?),
-            (rfc5911::ID_MESSAGE_DIGEST, Any::encode_from(&digest_octets).map_err(malformed)?),
-        ];
-        let attributes = attributes.into_iter().map(|(oid, value)| {
-            let values = SetOfVec::try_from(vec![value])?;
-            Ok(Attribute { oid, values })
-        });
-        let attributes: Vec<Attribute> = attributes.collect::<der::Result<_>>().map_err(malformed)?;
-        let signed_attrs = SetOfVec::try_from(attributes).map_err(malformed)?;
-        let to_be_signed = signed_attrs.to_der().map_err(malformed)?;
-        let signature = match self.scheme.hash() {
-            Some(hash) => self.signer.sign(self.scheme, Input::Digest(&hash.digest(&to_be_signed)))?,
-            None => self.signer.sign(self.scheme, Input::Message(&to_be_signed))?,
-        };
-        let signature_algorithm = match self.scheme {
-            Scheme::RsaPkcs1(_) => rsa_encryption(),
-            scheme => scheme.algorithm_identifier(),
-        };
-        let certificates = self.chain.iter().map(|certificate| Any::from_der(certificate.der()));
-        let certificates: Vec<Any> = certificates.collect::<der::Result<_>>().map_err(malformed)?;
-        let signer_info = SignerInfoToWrite {
-            version: 1,
-            sid: IssuerAndSerialToWrite {
-                issuer: AnyRef::from_der(leaf.issuer().der()).map_err(malformed)?,
-                serial: der::asn1::IntRef::new(leaf.serial()).map_err(malformed)?,
-            },
-            digest_algorithm: AlgorithmToWrite { oid: hash.oid() },
-            signed_attrs,
-            signature_algorithm: AnyRef::from_der(&signature_algorithm).map_err(malformed)?,
-            signature: OctetStringRef::new(&signature).map_err(malformed)?,
-        };
-        let message = ContentInfo {
-            content_type: rfc5911::ID_SIGNED_DATA,
-            content: SignedDataToWrite {
-                version: 1,
-                digest_algorithms: SetOfVec::try_from(vec![AlgorithmToWrite { oid: hash.oid() }]).map_err(malformed)?,
-                encap_content_info: EncapsulatedToWrite { content_type: rfc5911::ID_DATA },
-                certificates: SetOfVec::try_from(certificates).map_err(malformed)?,
-                signer_infos: SetOfVec::try_from(vec![signer_info]).map_err(malformed)?,
-            },
-        };
-        message.to_der().map_err(malformed)
-    }
-}
-
-/// UTCTime through 2049, GeneralizedTime from 2050 (RFC 5652 section 11.3).
-fn encode_time(time: Time) -> Result<Any, Error> {
-    let unfit = |_| Error::Malformed { what: "the signing time" };
-    let seconds = u64::try_from(time.unix_timestamp()).map_err(|_| Error::Malformed { what: "the signing time" })?;
-    let time = der::DateTime::from_unix_duration(std::time::Duration::from_secs(seconds)).map_err(unfit)?;
-    if time.year() < 2050 {
-        Any::encode_from(&UtcTime::from_date_time(time).map_err(unfit)?).map_err(unfit)
-    } else {
-        Any::encode_from(&GeneralizedTime::from_date_time(time)).map_err(unfit)
     }
 }

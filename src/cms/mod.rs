@@ -1,0 +1,110 @@
+//! CMS SignedData (RFC 5652 section 5): made detached, read detached or attached, in DER or streamed BER.
+//!
+//! What is read is kept as its original bytes: signatures are checked over the signed attributes as they came, and
+//! certificates are never re-encoded. The structures are our own for that reason. Exactly one signer is accepted; none,
+//! or several, never verify.
+
+use std::fmt;
+
+use crate::{key, x509};
+
+mod ber;
+mod read;
+mod write;
+
+pub use read::{SignedData, SignerIdentifier, SignerInfo};
+pub use write::Signing;
+
+/// `AlgorithmIdentifier` of rsaEncryption with NULL: in a SignerInfo it stands for PKCS#1 v1.5 with the signer's digest
+/// (RFC 3370 section 3.2), and some peers read no other name for that.
+const RSA_ENCRYPTION: [u8; 15] =
+    [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+
+/// Why a message could not be read or made.
+#[derive(Debug)]
+pub enum Error {
+    /// The bytes are no CMS, or malformed; what part.
+    Malformed { what: &'static str },
+    /// A CMS message of another type; the name of the type.
+    NotSignedData { found: String },
+    /// A certificate in it could not be read or written.
+    Certificate(x509::Error),
+    /// The key could not sign.
+    Key(key::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed { what } => write!(f, "the CMS message is malformed: {what}"),
+            Self::NotSignedData { found } => write!(f, "the CMS message is {found}, not signed data"),
+            Self::Certificate(error) => write!(f, "a certificate in the CMS message: {error}"),
+            Self::Key(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Certificate(error) => error.source(),
+            Self::Key(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<key::Error> for Error {
+    fn from(error: key::Error) -> Self {
+        Self::Key(error)
+    }
+}
+
+/// Why a signature in a message does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no signer, or more than one.
+    Signers { count: usize },
+    /// A digest or signature algorithm that is not accepted, or the two do not agree.
+    Algorithm { why: String },
+    /// The content is not plain data.
+    ContentType { found: String },
+    /// The signed attributes lack one, have one twice, or hold a wrong value.
+    Attributes { why: &'static str },
+    /// The content is not what was signed.
+    Digest,
+    /// The signature is not the signer's.
+    Signature,
+    /// The signer's certificate is not there.
+    NoCertificate,
+}
+
+impl Refusal {
+    /// The stable code of the reason, for scripts.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Signers { .. } => "signers",
+            Self::Algorithm { .. } => "algorithm",
+            Self::ContentType { .. } => "content-type",
+            Self::Attributes { .. } => "signed-attributes",
+            Self::Digest => "digest",
+            Self::Signature => "signature",
+            Self::NoCertificate => "no-signer-certificate",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signers { count: 0 } => f.write_str("the message has no signature"),
+            Self::Signers { count } => write!(f, "the message has {count} signatures, and one is expected"),
+            Self::Algorithm { why } => f.write_str(why),
+            Self::ContentType { found } => write!(f, "the signed content is of type {found}, not data"),
+            Self::Attributes { why } => write!(f, "the signed attributes {why}"),
+            Self::Digest => f.write_str("the content is not what was signed"),
+            Self::Signature => f.write_str("the signature does not match"),
+            Self::NoCertificate => f.write_str("the signer's certificate is not in the message"),
+        }
+    }
+}
