@@ -14,8 +14,10 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -43,6 +45,10 @@ pub enum Error {
     WrongKind { path: PathBuf, wanted: &'static str, found: String },
     /// The output exists, and replacing it was not asked for.
     Exists { path: PathBuf },
+    /// A folder that is to be made exists.
+    FolderExists { path: PathBuf },
+    /// Standard input is asked for a second time.
+    StdinTwice { what: &'static str },
     /// The output exists and is a folder, a link, a device: never replaced.
     NotRegular { path: PathBuf, found: &'static str },
     /// The output could not be written.
@@ -60,10 +66,12 @@ impl fmt::Display for Error {
             }
             Self::WrongKind { path, wanted, found } => write!(f, "{} is {found}, not {wanted}", shown(path)),
             Self::Exists { path } => write!(f, "{} exists and is not overwritten", shown(path)),
+            Self::FolderExists { path } => write!(f, "{} exists, and a new folder is needed", shown(path)),
+            Self::StdinTwice { what } => write!(f, "standard input is read already, and cannot be the {what} too"),
             Self::NotRegular { path, found } => {
                 write!(f, "{} is {found}, and only a regular file is ever replaced", shown(path))
             }
-            Self::Write { path, source } => write!(f, "cannot write {}: {}", shown(path), reason(source)),
+            Self::Write { path, source } => write!(f, "cannot write {}: {}", shown_output(path), reason(source)),
         }
     }
 }
@@ -92,16 +100,22 @@ pub fn reason(error: &io::Error) -> String {
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
         match c {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            _ if c.is_control() || reorders => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            _ if !is_printable(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
             _ => out.push(c),
         }
     }
     out
+}
+
+/// Whether a character may reach a terminal as it is.
+pub fn is_printable(c: char) -> bool {
+    let reorders =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    !c.is_control() && !reorders
 }
 
 /// A path as it may be shown on a terminal; `-` is named for what it is.
@@ -109,9 +123,20 @@ pub fn shown(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { printable(&path.to_string_lossy()) }
 }
 
-/// Opens `path` for streaming; `-` is standard input. `what` names the file's role in errors.
+/// The path of an output as it may be shown on a terminal; `-` is named for what it is.
+pub fn shown_output(path: &Path) -> String {
+    if path == Path::new("-") { "standard output".to_owned() } else { shown(path) }
+}
+
+/// Standard input is one stream: two inputs of a command cannot both be in it.
+static STDIN_IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Opens `path` for streaming; `-` is standard input, once. `what` names the file's role in errors.
 pub fn open(what: &'static str, path: &Path) -> Result<Box<dyn Read + Send>, Error> {
     if path == Path::new("-") {
+        if STDIN_IS_TAKEN.swap(true, Ordering::Relaxed) {
+            return Err(Error::StdinTwice { what });
+        }
         return Ok(Box::new(io::stdin()));
     }
     Ok(Box::new(open_regular(what, path)?.0))
@@ -183,13 +208,15 @@ impl Output {
             return Ok(Self { path: path.to_owned(), place: None, creation });
         }
         let fail = |errno: Errno| Error::Write { path: path.to_owned(), source: errno.into() };
-        let name = path.file_name().ok_or_else(|| fail(Errno::ISDIR))?.to_owned();
+        // The standard library looks through a slash at the end, which says that a folder is meant.
+        let names_folder = path.as_os_str().as_bytes().ends_with(b"/");
+        let name = path.file_name().filter(|_| !names_folder).ok_or_else(|| fail(Errno::ISDIR))?.to_owned();
         let parent = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let folder =
-            rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
+        let folder = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(fail)?;
         let output = Self { path: path.to_owned(), place: Some(Place { folder, name }), creation };
         output.check()?;
         Ok(output)
@@ -245,9 +272,8 @@ impl Output {
             Ok(file) => Ok(Staged { output: self, file: Some(File::from(file)), temporary: None }),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
                 let temporary = temporary_name(&place.name);
-                let file =
-                    rustix::fs::openat(&place.folder, &temporary, flags | OFlags::CREATE | OFlags::EXCL, mode)
-                        .map_err(|errno| self.fail(errno))?;
+                let file = rustix::fs::openat(&place.folder, &temporary, flags | OFlags::CREATE | OFlags::EXCL, mode)
+                    .map_err(|errno| self.fail(errno))?;
                 Ok(Staged { output: self, file: Some(File::from(file)), temporary: Some(temporary) })
             }
             Err(errno) => Err(self.fail(errno)),

@@ -56,10 +56,7 @@ impl Issuer {
         };
         let issuer_until = self.chain.leaf().not_after();
         if not_after > issuer_until {
-            return Ok(Err(Refusal::OutlivesIssuer {
-                until: rfc3339(not_after),
-                issuer_until: rfc3339(issuer_until),
-            }));
+            return Ok(Err(Refusal::OutlivesIssuer { until: rfc3339(not_after), issuer_until: rfc3339(issuer_until) }));
         }
         let scheme = self.signer.public_key().key_type().usual_scheme();
         let serial = Serial::random()?;

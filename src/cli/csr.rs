@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::Context;
-use super::keygen::{Encoding, output, shown_output, write};
 use super::keys::{self, PassphraseFrom};
+use super::product::{self, Encoding};
 use super::report::Report;
 use super::subject::SubjectArgs;
-use crate::files::{Creation, Kind};
+use crate::files::{Creation, Kind, shown_output};
 use crate::key::{KeyRef, Signer};
 use crate::x509::{Profile, Request};
 
@@ -44,10 +44,10 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let profile = Profile::named(&args.profile)?;
     let wanted = args.subject.wanted()?;
-    let output = output(&args.output, Creation { private: false, replace: args.force }, context, args.encoding)?;
+    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let key = keys::open(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
     let request = Request::new(profile, &wanted, &key)?;
-    write(output, Kind::Request, request.der(), args.encoding)?;
+    product::write(output, Kind::Request, request.der(), args.encoding)?;
     let spki = key.public_key().fingerprint();
     let subject = request.subject().to_string();
     context.done(

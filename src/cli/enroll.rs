@@ -7,13 +7,13 @@ use time::Duration;
 
 use super::Context;
 use super::error::Usage;
-use super::keygen::{Encoding, output, shown_output};
 use super::keys::{self, PassphraseFrom, Unlock};
+use super::product;
 use super::report::Report;
 use super::subject::SubjectArgs;
 use crate::ca::{Ca, Issuer};
 use crate::enroll::{Ask, Direct, Enroller};
-use crate::files::Creation;
+use crate::files::{Creation, shown_output};
 use crate::key::KeyRef;
 use crate::x509::{Hierarchy, Profile, ProvenRequest, Request, colon_hex, rfc3339};
 
@@ -25,7 +25,7 @@ use crate::x509::{Hierarchy, Profile, ProvenRequest, Request, colon_hex, rfc3339
 #[command(after_help = "\
 Examples:
   $ bulla enroll device.csr --profile idevid --ca acme -o device.pem
-  $ bulla enroll --key firmware.key --profile firmware --cn \"Acme firmware\" --ca acme -o firmware.pem")]
+  $ bulla enroll --key firmware.key --profile firmware --cn \"Acme 2026\" --ca acme -o firmware.pem")]
 pub struct Args {
     /// The certificate request; `-` is standard input
     #[arg(value_name = "CSR", required_unless_present = "key", conflicts_with = "key")]
@@ -61,7 +61,7 @@ pub struct Args {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (ca, named) = Ca::find(&args.ca)?;
     let profile = profile(args.profile.as_deref(), named)?;
-    let output = output(&args.output, Creation { private: false, replace: args.force }, context, Encoding::Pem)?;
+    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let request = request(&args, profile, context)?;
     let hierarchy = named.unwrap_or(profile.hierarchy);
     let unlock = Unlock {

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::Format;
+use super::report::json_line;
 use crate::{ca, cms, enroll, files, image, key, store, x509};
 
 /// A wrong command line that clap cannot see.
@@ -60,11 +61,11 @@ pub fn labelled((label, style): (&str, Style), text: &str) -> String {
 impl From<&anyhow::Error> for Failure {
     fn from(error: &anyhow::Error) -> Self {
         let message = error.to_string();
-        // Causes whose words the message has already say nothing new.
+        // Causes whose words the message or an earlier cause has already say nothing new.
         let mut causes = Vec::new();
         for cause in error.chain().skip(1) {
             let text = cause.downcast_ref().map_or_else(|| cause.to_string(), files::reason);
-            if !message.contains(&text) {
+            if !message.contains(&text) && !causes.iter().any(|earlier: &String| earlier.contains(&text)) {
                 causes.push(text);
             }
         }
@@ -77,9 +78,14 @@ impl From<&anyhow::Error> for Failure {
 impl Failure {
     /// A command line that clap refused: its first paragraph is the message, its tips are the hint.
     pub fn usage(error: &clap::Error) -> Self {
+        if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            let (message, hint) = ("the command is missing".to_owned(), "see bulla --help".to_owned());
+            return Self { exit: 2, code: "usage", message, cause: None, hint: Some(hint), retryable: false };
+        }
         let text = error.render().to_string();
         let mut paragraphs = text.split("\n\n");
-        let lines = |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+        let lines =
+            |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
         let message = lines(paragraphs.next().unwrap_or_default());
         let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
         let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ").map(lines));
@@ -87,13 +93,10 @@ impl Failure {
         Self { exit: 2, code: "usage", message, cause: None, hint: Some(hint), retryable: false }
     }
 
-    /// Writes the failure: three lines at most on standard error, or one JSON object on standard output.
+    /// Writes the failure: three lines at most on standard error, or one JSON object on standard output
+    /// where that can still be written.
     pub fn report(self, format: Format) -> ExitCode {
-        if self.code == "broken-pipe" {
-            // Whoever read our output has seen enough.
-            return ExitCode::SUCCESS;
-        }
-        match format {
+        let told = match format {
             Format::Json => {
                 let value = json!({
                     "schema": "bulla.error/1",
@@ -103,18 +106,19 @@ impl Failure {
                     "hint": self.hint,
                     "retryable": self.retryable,
                 });
-                let _ = writeln!(std::io::stdout(), "{value}");
+                writeln!(std::io::stdout(), "{}", json_line(&value)).is_ok()
             }
-            Format::Text => {
-                let mut text = labelled(ERROR, &self.message);
-                if let Some(cause) = &self.cause {
-                    let _ = write!(text, "\ncause: {}", files::printable(cause));
-                }
-                if let Some(hint) = &self.hint {
-                    let _ = write!(text, "\nhint: {}", files::printable(hint));
-                }
-                let _ = writeln!(anstream::stderr(), "{text}");
+            Format::Text => false,
+        };
+        if !told {
+            let mut text = labelled(ERROR, &self.message);
+            if let Some(cause) = &self.cause {
+                let _ = write!(text, "\ncause: {}", files::printable(cause));
             }
+            if let Some(hint) = &self.hint {
+                let _ = write!(text, "\nhint: {}", files::printable(hint));
+            }
+            let _ = writeln!(anstream::stderr(), "{text}");
         }
         ExitCode::from(self.exit)
     }
@@ -129,9 +133,6 @@ fn classify(error: &anyhow::Error) -> Class {
     }
     if error.is::<Credential>() {
         return (4, "credential", None, false);
-    }
-    if let Some(error) = error.downcast_ref::<std::io::Error>() {
-        return of_io(error);
     }
     for cause in error.chain() {
         let found = cause
@@ -150,13 +151,6 @@ fn classify(error: &anyhow::Error) -> Class {
     (1, "failed", None, false)
 }
 
-fn of_io(error: &std::io::Error) -> Class {
-    match error.kind() {
-        std::io::ErrorKind::BrokenPipe => (0, "broken-pipe", None, false),
-        _ => (1, "io", None, false),
-    }
-}
-
 fn of_file(error: &files::Error) -> Class {
     match error {
         files::Error::Read { .. } => (1, "cannot-read", None, false),
@@ -165,6 +159,8 @@ fn of_file(error: &files::Error) -> Class {
         files::Error::Exists { .. } => {
             (1, "exists", Some("choose another name, or add --force to replace the file"), false)
         }
+        files::Error::FolderExists { .. } => (1, "exists", Some("choose another name"), false),
+        files::Error::StdinTwice { .. } => (2, "usage", Some("give one of the two as a file"), false),
         files::Error::NotRegular { .. } => (1, "not-a-regular-file", None, false),
         files::Error::Write { .. } => (1, "cannot-write", None, false),
     }
@@ -174,12 +170,9 @@ fn of_key(error: &key::Error) -> Class {
     match error {
         key::Error::File(error) => of_file(error),
         key::Error::PassphraseNeeded | key::Error::PassphraseWrong => (4, "passphrase", None, false),
-        key::Error::Encryption { .. } => (
-            1,
-            "key-encryption",
-            Some("convert it first: openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW"),
-            false,
-        ),
+        key::Error::Encryption { .. } => {
+            (1, "key-encryption", Some("convert it first: openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW"), false)
+        }
         key::Error::UnsupportedKey { .. } => {
             (1, "unsupported-key", Some("bulla keygen makes p256, p384, ed25519 and rsa keys"), false)
         }
@@ -211,7 +204,9 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::Key(error) => of_key(error),
         ca::Error::Certificate(error) => of_certificate(error),
         ca::Error::Store(error) => of_store(error),
-        ca::Error::NotACa { .. } => (1, "not-a-ca", Some("make one: bulla ca init DIR --name NAME --no-passphrase"), false),
+        ca::Error::NotACa { .. } => {
+            (1, "not-a-ca", Some("make one: bulla ca init DIR --name NAME --no-passphrase"), false)
+        }
         ca::Error::Settings { .. } | ca::Error::KeyMismatch { .. } => (1, "ca-damaged", None, false),
         ca::Error::Schema { .. } => (1, "schema", Some("use the version of bulla that made it, or a newer one"), false),
         ca::Error::Clock { .. } => (1, "clock", Some("set the clock of this machine"), false),
@@ -247,6 +242,7 @@ fn of_image(error: &image::Error) -> Class {
         image::Error::Key(error) => of_key(error),
         image::Error::Cms(cms::Error::Key(error)) => of_key(error),
         image::Error::Cms(_) => (1, "cms", None, false),
+        image::Error::CertificateNeeded => (2, "usage", Some("add the signer's certificate with --cert FILE"), false),
         image::Error::CertificateMismatch => (1, "certificate-mismatch", None, false),
         image::Error::Certificate(refusal) => (1, refusal.code(), None, false),
         image::Error::X509(error) => of_certificate(error),
@@ -255,10 +251,10 @@ fn of_image(error: &image::Error) -> Class {
 
 /// Hints that depend on what the error holds.
 fn hint_of(error: &anyhow::Error) -> Option<String> {
+    if let Some(credential) = error.downcast_ref::<Credential>() {
+        return Some(credential.hint.clone());
+    }
     error.chain().find_map(|cause| {
-        if let Some(credential) = cause.downcast_ref::<Credential>() {
-            return Some(credential.hint.clone());
-        }
         match cause.downcast_ref::<x509::Error>() {
             Some(x509::Error::UnknownProfile { .. }) => {
                 let names: Vec<&str> = x509::Profile::built_in().iter().map(|profile| profile.name).collect();

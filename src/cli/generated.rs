@@ -31,8 +31,7 @@ pub struct ManArgs {
 }
 
 pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
-    io::stdout().write_all(&completion(args.shell))?;
-    io::stdout().flush()?;
+    print(&completion(args.shell))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -41,9 +40,12 @@ pub fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
     let pages = man_pages()?;
     let page = pages.iter().find(|(file, _)| *file == format!("{name}.1"));
     let (_, page) = page.ok_or_else(|| Usage(format!("there is no command {}", args.command.join(" "))))?;
-    io::stdout().write_all(page)?;
-    io::stdout().flush()?;
+    print(page)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn print(bytes: &[u8]) -> Result<(), crate::files::Error> {
+    super::deliver(io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()))
 }
 
 fn completion(shell: Shell) -> Vec<u8> {

@@ -236,7 +236,8 @@ fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Report {
         .line(row("number", number.as_deref().unwrap_or("none")));
     for entry in list.revoked.iter().take(SHOWN_ENTRIES) {
         let reason = entry.reason.as_deref().unwrap_or("no reason given");
-        report = report.line(row("revoked", &format!("{} {} {}", colon_hex(&entry.serial), date(entry.date), printable(reason))));
+        report = report
+            .line(row("revoked", &format!("{} {} {}", colon_hex(&entry.serial), date(entry.date), printable(reason))));
     }
     if list.revoked.len() > SHOWN_ENTRIES {
         let more = list.revoked.len() - SHOWN_ENTRIES;
@@ -245,9 +246,10 @@ fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Report {
     if format == Format::Text {
         return report;
     }
-    let entries = list.revoked.iter().map(|entry| {
-        json!({"serial": colon_hex(&entry.serial), "date": rfc3339(entry.date), "reason": entry.reason})
-    });
+    let entries = list
+        .revoked
+        .iter()
+        .map(|entry| json!({"serial": colon_hex(&entry.serial), "date": rfc3339(entry.date), "reason": entry.reason}));
     report.field("revoked", entries.collect::<Vec<Value>>())
 }
 

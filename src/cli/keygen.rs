@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::ValueEnum;
 
+use super::Context;
 use super::keys::{self, PassphraseFrom};
+use super::product::{self, Encoding};
 use super::report::Report;
-use super::{Context, Format};
-use crate::files::{Creation, Document, Kind, Output, shown};
+use crate::files::{Creation, Kind, shown_output};
 use crate::key::{KeyRef, KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
 
 /// Make a private key, or write the public half of one
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, requires = "key", conflicts_with_all = ["key_type", "kdf"])]
     public: bool,
     /// The type of the key
-    #[arg(long = "type", value_enum, default_value_t, id = "key_type")]
+    #[arg(long = "type", value_enum, default_value_t, id = "key_type", value_name = "TYPE")]
     key_type: Type,
     /// Where the key goes; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
@@ -73,14 +73,6 @@ impl From<Type> for KeyType {
     }
 }
 
-/// PEM or DER, for every command that writes one structure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Encoding {
-    #[default]
-    Pem,
-    Der,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -90,11 +82,12 @@ enum Kdf {
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let output = output(&args.output, Creation { private: !args.public, replace: args.force }, context, args.encoding)?;
+    let creation = Creation { private: !args.public, replace: args.force };
+    let output = product::output(&args.output, creation, context)?;
     if let Some(reference) = &args.key {
         let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
         let public = key.public_key();
-        write(output, Kind::PublicKey, public.spki(), args.encoding)?;
+        product::write(output, Kind::PublicKey, public.spki(), args.encoding)?;
         return finish(context, &args.output, "public key", public);
     }
     let wrapping = match args.kdf {
@@ -105,7 +98,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
     let key = SoftwareKey::generate(args.key_type.into())?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
-    write(output, kind, &der, args.encoding)?;
+    product::write(output, kind, &der, args.encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
     finish(context, &args.output, what, key.public_key())
 }
@@ -118,28 +111,4 @@ fn finish(context: &Context, path: &Path, what: &str, key: &PublicKey) -> anyhow
         .field("type", key.key_type().to_string())
         .field("spki_sha256", key.fingerprint().to_string());
     context.done(report)
-}
-
-/// The output as messages name it.
-pub fn shown_output(path: &Path) -> String {
-    if path == Path::new("-") { "standard output".to_owned() } else { shown(path) }
-}
-
-/// Looks at an output before the work starts. Standard output cannot take both a product and a JSON report.
-pub fn output(path: &Path, creation: Creation, context: &Context, _: Encoding) -> anyhow::Result<Output> {
-    let output = Output::new(path, creation)?;
-    if output.is_stdout() && context.format == Format::Json {
-        let message = "standard output cannot take the product and the JSON report both";
-        return Err(super::error::Usage(message.to_owned()).into());
-    }
-    Ok(output)
-}
-
-/// Writes one structure as PEM or DER.
-pub fn write(output: Output, kind: Kind, der: &[u8], encoding: Encoding) -> anyhow::Result<()> {
-    match encoding {
-        Encoding::Pem => output.write(Document::to_pem(kind, der).as_bytes()),
-        Encoding::Der => output.write(der),
-    }
-    .context("the product was not written")
 }

@@ -1,9 +1,10 @@
 //! Passphrases and private keys, as flags name them.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use super::Context;
@@ -50,25 +51,27 @@ impl PassphraseFrom {
                 })?;
                 Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value))
             }
-            Self::File(path) => without_line_end(files::read("passphrase", path, PASSPHRASE_LIMIT)?),
-            Self::Fd(number) => {
-                let path = PathBuf::from(format!("/dev/fd/{number}"));
-                without_line_end(files::read("passphrase", &path, PASSPHRASE_LIMIT)?)
-            }
+            Self::File(path) => read(path, what)?,
+            Self::Fd(number) => read(&PathBuf::from(format!("/dev/fd/{number}")), what)?,
             Self::Prompt => return prompt(what, confirm),
         };
         Ok(Passphrase::new(bytes))
     }
 }
 
-fn without_line_end(mut bytes: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+/// Reads a passphrase from a file without its line end. A file that cannot be read is a credential that is missing.
+fn read(path: &Path, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = files::read("passphrase", path, PASSPHRASE_LIMIT).with_context(|| Credential {
+        message: format!("there is no {what}"),
+        hint: "give it by env:VAR, file:PATH or fd:N".to_owned(),
+    })?;
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
     }
-    bytes
+    Ok(bytes)
 }
 
 /// Asks at the terminal, where standard input and standard error both are one.

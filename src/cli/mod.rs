@@ -16,6 +16,7 @@ pub mod generated;
 mod inspect;
 mod keygen;
 mod keys;
+mod product;
 mod progress;
 mod report;
 mod sign;
@@ -110,19 +111,29 @@ impl Context {
     /// Writes the report of a command whose product is a file: JSON to standard output, text to standard error.
     fn done(&self, report: Report) -> anyhow::Result<ExitCode> {
         match self.format {
-            Format::Json => report.print_json(io::stdout())?,
-            Format::Text => report.print_text(io::stderr())?,
+            Format::Json => deliver(report.print_json(io::stdout()))?,
+            // Like a warning: the product is there, whether or not anybody hears of it.
+            Format::Text => drop(report.print_text(anstream::stderr())),
         }
         Ok(ExitCode::SUCCESS)
     }
 
     /// Writes the report of a command whose product is the report itself.
     fn answer(&self, report: Report, code: u8) -> anyhow::Result<ExitCode> {
-        match self.format {
-            Format::Json => report.print_json(io::stdout())?,
-            Format::Text => report.print_text(anstream::stdout())?,
-        }
+        deliver(match self.format {
+            Format::Json => report.print_json(io::stdout()),
+            Format::Text => report.print_text(anstream::stdout()),
+        })?;
         Ok(ExitCode::from(code))
+    }
+}
+
+/// Judges how writing to standard output went. A reader that has gone has seen enough, and the command's answer stands:
+/// a bad verdict must not turn good because nobody listened.
+fn deliver(written: io::Result<()>) -> Result<(), crate::files::Error> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|source| crate::files::Error::Write { path: "-".into(), source }),
     }
 }
 
@@ -164,9 +175,8 @@ pub fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         // Help that could not be written is a failure, as any output is.
-        return match error.print().and_then(|()| io::stdout().flush()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+        return match deliver(error.print().and_then(|()| io::stdout().flush())) {
+            Err(error) => Failure::from(&error.into()).report(Format::Text),
             Ok(()) => ExitCode::SUCCESS,
         };
     }

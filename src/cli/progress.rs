@@ -69,7 +69,8 @@ impl Progress {
             Style::Jsonl => {
                 if now - self.last >= JSON_INTERVAL {
                     self.last = now;
-                    let line = json!({"schema": "bulla.progress/1", "what": self.what, "done": done, "total": self.total});
+                    let line =
+                        json!({"schema": "bulla.progress/1", "what": self.what, "done": done, "total": self.total});
                     let _ = writeln!(std::io::stderr(), "{line}");
                 }
             }

@@ -7,13 +7,13 @@ use clap::ValueEnum;
 
 use super::Context;
 use super::error::Usage;
-use super::keygen::{Encoding, output, shown_output};
 use super::keys::{self, PassphraseFrom};
+use super::product;
 use super::progress::Progress;
 use super::report::Report;
 use super::verify::PurposeArg;
 use crate::cms::Signing;
-use crate::files::{self, Creation};
+use crate::files::{self, Creation, shown_output};
 use crate::image::{self, Payload, raw};
 use crate::key::{Hash, KeyRef, KeyType, Scheme, Signer};
 use crate::x509::{Chain, Time, rfc3339};
@@ -146,7 +146,7 @@ impl SchemeArgs {
 const WARN_DAYS: i64 = 90;
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let output = output(&args.output, Creation { private: false, replace: args.force }, context, Encoding::Der)?;
+    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let chain = args.cert.as_deref().map(Chain::read).transpose()?;
     let key = keys::open(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
     let (scheme, encoding) = args.scheme.resolve(args.signature_format, key.public_key().key_type())?;

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::error::Usage;
-use super::keygen::{Encoding, output};
+use super::product;
 use super::progress::Progress;
 use super::report::Report;
 use super::sign::{SchemeArgs, SignatureFormat};
 use crate::cms::SignedData;
-use crate::files::{self, Creation, Kind, printable, shown};
+use crate::files::{self, Creation, Kind, Output, printable, shown};
 use crate::image::{self, Bad, Good, Payload, Policy, Trust, Verdict, raw};
 use crate::key::PublicKey;
 use crate::x509::verify::{Anchors, Purpose};
@@ -99,20 +99,14 @@ pub fn parse_time(text: &str) -> Result<Time, String> {
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let policy = policy(&args, context)?;
-    let output = match &args.output {
-        Some(path) => {
-            let creation = Creation { private: false, replace: args.force };
-            Some(output(path, creation, context, Encoding::Der)?.stage()?)
-        }
-        None => None,
-    };
-    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
-    if to_stdout {
+    if args.output.as_deref() == Some(Path::new("-")) {
         let message = "verified bytes go to a file: what is piped on cannot be taken back where they do not verify";
         return Err(Usage(message.to_owned()).into());
     }
-    let mut staged = output;
+    let policy = policy(&args, context)?;
+    let creation = Creation { private: false, replace: args.force };
+    let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
+    let mut staged = output.map(Output::stage).transpose()?;
     let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
     let mut progress = Progress::new(context, "verifying", files::size(&args.file));
     let mut observe = |done| progress.observe(done);
@@ -122,10 +116,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     drop(progress);
     let verdict = match verdict {
-        // Evidence that is empty or too large to be judged is wrong evidence.
-        Err(error) => match error.downcast_ref::<image::Error>() {
-            Some(image::Error::Empty { .. }) => Verdict::Bad(Bad { code: "empty", words: error.to_string() }),
-            _ => return Err(error),
+        Err(error) => match error.downcast::<image::Error>()? {
+            // Evidence that is empty is wrong evidence.
+            error @ image::Error::Empty { .. } => Verdict::Bad(Bad { code: "empty", words: error.to_string() }),
+            image::Error::Copy { source } => {
+                let path = args.output.unwrap_or_default();
+                return Err(files::Error::Write { path, source }.into());
+            }
+            error => return Err(error.into()),
         },
         Ok(verdict) => verdict,
     };
@@ -172,23 +170,13 @@ fn raw<'a>(
     observe: &'a mut dyn FnMut(u64),
 ) -> anyhow::Result<Verdict> {
     let path = args.signature.as_ref().ok_or_else(|| Usage("--as raw needs --signature FILE".to_owned()))?;
-    let signer = match (&policy.trust, &args.cert) {
-        (Trust::Anchors(_), None) => {
-            return Err(Usage("a raw signature brings no certificate along: add --cert FILE".to_owned()).into());
-        }
-        (Trust::Anchors(_), Some(path)) => Some(Chain::read(path)?.leaf().clone()),
-        _ => None,
-    };
+    // With anchors, --cert is the signer's chain; policy() has its rest among the untrusted.
+    let signer = args.cert.as_deref().map(Chain::read).transpose()?.map(|chain| chain.leaf().clone());
     let signature = image::read_signature(path)?;
-    let key = match (&policy.trust, &signer) {
-        (Trust::Key(key), _) => key.key_type(),
-        (Trust::Certificate(certificate), _) => certificate.public_key()?.key_type(),
-        (Trust::Anchors(_), Some(certificate)) => certificate.public_key()?.key_type(),
-        (Trust::Anchors(_), None) => return Err(Usage("add --cert FILE".to_owned()).into()),
-    };
-    let (scheme, encoding) = args.scheme.resolve(SignatureFormat::Raw, key)?;
+    let key = raw::signer_key(policy, signer.as_ref())?;
+    let scheme = args.scheme.resolve(SignatureFormat::Raw, key.key_type())?;
     let mut payload = Payload::open(&args.file, observe)?.copy_to(copy);
-    Ok(raw::verify(&mut payload, &signature, Some(scheme), encoding, signer.as_ref(), policy)?)
+    Ok(raw::verify(&mut payload, &signature, scheme, signer.as_ref(), policy)?)
 }
 
 fn cms<'a>(
@@ -198,7 +186,9 @@ fn cms<'a>(
     observe: &'a mut dyn FnMut(u64),
 ) -> anyhow::Result<Verdict> {
     if args.scheme.is_given() {
-        return Err(Usage("a CMS message names its scheme: --hash, --rsa and --ecdsa are for --as raw".to_owned()).into());
+        return Err(
+            Usage("a CMS message names its scheme: --hash, --rsa and --ecdsa are for --as raw".to_owned()).into()
+        );
     }
     let message_path = args.signature.as_ref().unwrap_or(&args.file);
     let bytes = image::read_signature(message_path)?;
@@ -214,7 +204,9 @@ fn cms<'a>(
             return Ok(Verdict::Bad(Bad { code: "not-detached", words }));
         }
         (None, None) => {
-            return Err(Usage("the message is detached: give the file, and the message with --signature".to_owned()).into());
+            return Err(
+                Usage("the message is detached: give the file, and the message with --signature".to_owned()).into()
+            );
         }
     }
     .copy_to(copy);
@@ -257,7 +249,8 @@ fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
             .collect();
         report = report.field("chain", chain);
     }
-    report = report.line(super::report::row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
+    report =
+        report.line(super::report::row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
     report = report.line(super::report::row("scheme", &good.scheme.to_string()));
     if let Some(digest) = &good.digest {
         report = report.row("digest", format!("{}:{digest}", digest.hash()));

@@ -86,7 +86,8 @@ impl SignedData {
         let [content_type, content] = fields(&der, "its ContentInfo")?[..] else {
             return Err(Error::Malformed { what: "its ContentInfo" });
         };
-        let content_type = ObjectIdentifier::from_der(content_type).map_err(|_| Error::Malformed { what: "its type" })?;
+        let content_type =
+            ObjectIdentifier::from_der(content_type).map_err(|_| Error::Malformed { what: "its type" })?;
         if content_type != rfc5911::ID_SIGNED_DATA {
             return Err(Error::NotSignedData { found: key::algorithm::oid_name(content_type) });
         }
@@ -239,9 +240,9 @@ impl SignerInfo {
             Some(hash) if hash != digest => Err(refuse(format!("digest {digest} and signature {scheme} do not agree"))),
             // RFC 8419 section 3.1: SHA-512 for the attributes' message digest.
             None if digest != Hash::Sha512 => Err(refuse(format!("{scheme} asks for digest sha512, not {digest}"))),
-            None if self.signed_attributes.is_none() => {
-                Err(refuse(format!("{scheme} without signed attributes is not checked, since it needs the whole content")))
-            }
+            None if self.signed_attributes.is_none() => Err(refuse(format!(
+                "{scheme} without signed attributes is not checked, since it needs the whole content"
+            ))),
             _ => Ok(scheme),
         }
     }

@@ -61,7 +61,9 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ProfileNotServed { profile, issuer } => write!(f, "the issuer {issuer} does not issue profile {profile}"),
+            Self::ProfileNotServed { profile, issuer } => {
+                write!(f, "the issuer {issuer} does not issue profile {profile}")
+            }
             Self::Names { why } => f.write_str(why),
             Self::IdentityTaken { identity, serial } => {
                 write!(f, "{identity} has a certificate for another key (serial {serial})")
@@ -170,7 +172,7 @@ pub fn accept(chain: Chain, ask: &Ask<'_>, anchors: &Anchors, now: Time) -> Resu
         return Err(Unacceptable::OtherKey);
     }
     ask.profile.check(leaf).map_err(Unacceptable::Profile)?;
-    verify::path(leaf, &chain.certificates()[1..], anchors, Purpose::Any, now).map_err(Unacceptable::Chain)
+    verify::path(leaf, &chain.certificates()[1..], anchors, Purpose::ChainAlone, now).map_err(Unacceptable::Chain)
 }
 
 /// Enrolls by submitting to an authority in this process.

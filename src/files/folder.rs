@@ -16,7 +16,7 @@ pub fn build_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     let fail = |source: io::Error| Error::Write { path: path.to_owned(), source };
     let name = path.file_name().ok_or_else(|| fail(Errno::EXIST.into()))?;
     if fs::symlink_metadata(path).is_ok() {
-        return Err(Error::Exists { path: path.to_owned() }.into());
+        return Err(Error::FolderExists { path: path.to_owned() }.into());
     }
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -32,7 +32,7 @@ pub fn build_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
         done => done,
     };
     renamed.map_err(|errno| match errno {
-        Errno::EXIST | Errno::NOTEMPTY => Error::Exists { path: path.to_owned() },
+        Errno::EXIST | Errno::NOTEMPTY => Error::FolderExists { path: path.to_owned() },
         errno => fail(errno.into()),
     })?;
     std::mem::forget(temporary);

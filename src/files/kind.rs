@@ -135,7 +135,9 @@ fn named(label: &str, der: &[u8]) -> Result<Kind, String> {
         other => return Err(format!("a PEM block of type {}", super::printable(other))),
     };
     match sniff(der) {
-        Some(kind) if kind != promised => Err(format!("PEM that says it is {} and holds {}", promised.noun(), kind.noun())),
+        Some(kind) if kind != promised => {
+            Err(format!("PEM that says it is {} and holds {}", promised.noun(), kind.noun()))
+        }
         _ => Ok(promised),
     }
 }
@@ -275,6 +277,9 @@ mod tests {
     #[test]
     fn a_label_that_lies_is_refused() {
         let text = Document::to_pem(Kind::Certificate, &[0x30, 0x06, 0x02, 0x01, 0x01, 0x02, 0x01, 0x01]);
-        assert_eq!(found(text.as_bytes()), "x is PEM that says it is a certificate and holds an RSA public key (PKCS#1), not a certificate");
+        assert_eq!(
+            found(text.as_bytes()),
+            "x is PEM that says it is a certificate and holds an RSA public key (PKCS#1), not a certificate"
+        );
     }
 }

@@ -42,6 +42,8 @@ pub enum Error {
     Cms(message::Error),
     /// The certificate does not belong to the key.
     CertificateMismatch,
+    /// Trust is in anchors, and the signer's certificate is not there.
+    CertificateNeeded,
     /// The certificate may not sign this now.
     Certificate(verify::Refusal),
     /// A certificate could not be read.
@@ -65,6 +67,7 @@ impl fmt::Display for Error {
             Self::Key(error) => error.fmt(f),
             Self::Cms(error) => error.fmt(f),
             Self::CertificateMismatch => f.write_str("the certificate is for another key"),
+            Self::CertificateNeeded => f.write_str("the signature brings no certificate along"),
             Self::Certificate(refusal) => write!(f, "the certificate cannot sign this: {refusal}"),
             Self::X509(error) => error.fmt(f),
         }

@@ -39,31 +39,35 @@ pub fn sign(
     }
 }
 
-/// Judges a raw signature over the whole payload. `signer` is the signer's certificate where trust is in anchors,
-/// since a raw signature brings none along.
+/// The key that a raw signature is checked with: the trusted one, or that of `certificate`, which must be given where
+/// trust is in anchors, since a raw signature brings none along.
+pub fn signer_key(policy: &Policy, certificate: Option<&Certificate>) -> Result<PublicKey, Error> {
+    match (&policy.trust, certificate) {
+        (Trust::Key(key), _) => Ok(key.clone()),
+        (Trust::Certificate(certificate), _) => Ok(certificate.public_key()?),
+        (Trust::Anchors(_), Some(certificate)) => Ok(certificate.public_key()?),
+        (Trust::Anchors(_), None) => Err(Error::CertificateNeeded),
+    }
+}
+
+/// Judges a raw signature over the whole payload; `certificate` as in [`signer_key`].
 pub fn verify(
     payload: &mut Payload<'_>,
     signature: &[u8],
-    scheme: Option<Scheme>,
-    encoding: Encoding,
-    signer: Option<&Certificate>,
+    (scheme, encoding): (Scheme, Encoding),
+    certificate: Option<&Certificate>,
     policy: &Policy,
 ) -> Result<Verdict, Error> {
-    let (key, chain) = match (&policy.trust, signer) {
-        (Trust::Key(key), _) => (key.clone(), None),
-        (Trust::Certificate(certificate), _) => match vouch(certificate, &[], policy) {
-            Ok(chain) => (certificate.public_key()?, Some(chain)),
-            Err(bad) => return Ok(Verdict::Bad(bad)),
-        },
-        (Trust::Anchors(_), Some(certificate)) => match vouch(certificate, &[], policy) {
-            Ok(chain) => (certificate.public_key()?, Some(chain)),
-            Err(bad) => return Ok(Verdict::Bad(bad)),
-        },
-        (Trust::Anchors(_), None) => {
-            return Ok(Verdict::Bad(Bad::new("no-signer-certificate", "a raw signature brings no certificate along")));
-        }
+    let key = signer_key(policy, certificate)?;
+    let certificate = match &policy.trust {
+        Trust::Key(_) => None,
+        Trust::Certificate(trusted) => Some(trusted.as_ref()),
+        Trust::Anchors(_) => certificate,
     };
-    let scheme = scheme.unwrap_or_else(|| usual_scheme(key.key_type()));
+    let chain = match certificate.map(|certificate| vouch(certificate, &[], policy)).transpose() {
+        Ok(chain) => chain,
+        Err(bad) => return Ok(Verdict::Bad(bad)),
+    };
     let digest = match judge(payload, signature, scheme, encoding, &key)? {
         Ok(digest) => digest,
         Err(bad) => return Ok(Verdict::Bad(bad)),

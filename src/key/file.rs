@@ -139,9 +139,7 @@ fn from_pkcs8(der: &[u8]) -> Result<SoftwareKey, Error> {
         }
         // CurvePrivateKey ::= OCTET STRING (RFC 8410 section 7)
         rfc8410::ID_ED_25519 => match secret {
-            [0x04, 0x20, seed @ ..] => {
-                SoftwareKey::from_ed25519_seed(seed.try_into().map_err(|_| malformed())?)?
-            }
+            [0x04, 0x20, seed @ ..] => SoftwareKey::from_ed25519_seed(seed.try_into().map_err(|_| malformed())?)?,
             _ => return Err(Error::Malformed { what: "the Ed25519 private key" }),
         },
         rfc5912::RSA_ENCRYPTION => SoftwareKey::from_pkcs1(secret)?,
@@ -184,10 +182,8 @@ fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Er
         Some(oid) => unsupported(oid_name(oid)),
         None => Error::Malformed { what: "the encrypted private key" },
     })?;
-    let scheme = info
-        .encryption_algorithm
-        .pbes2()
-        .ok_or_else(|| unsupported(oid_name(info.encryption_algorithm.oid())))?;
+    let scheme =
+        info.encryption_algorithm.pbes2().ok_or_else(|| unsupported(oid_name(info.encryption_algorithm.oid())))?;
     match &scheme.kdf {
         pbes2::Kdf::Pbkdf2(kdf) if kdf.iteration_count > PBKDF2_ROUNDS_LIMIT => {
             return Err(unsupported(format!("{} PBKDF2 rounds", kdf.iteration_count)));

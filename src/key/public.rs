@@ -93,11 +93,7 @@ impl PublicKey {
         Self::assemble(rfc5912::RSA_ENCRYPTION, Some(der::asn1::AnyRef::NULL), der)
     }
 
-    fn assemble(
-        oid: ObjectIdentifier,
-        parameters: Option<der::asn1::AnyRef<'_>>,
-        bits: &[u8],
-    ) -> Result<Self, Error> {
+    fn assemble(oid: ObjectIdentifier, parameters: Option<der::asn1::AnyRef<'_>>, bits: &[u8]) -> Result<Self, Error> {
         let malformed = |_| Error::Malformed { what: "the public key" };
         let algorithm = spki::AlgorithmIdentifierRef { oid, parameters };
         let subject_public_key = der::asn1::BitStringRef::from_bytes(bits).map_err(malformed)?;

@@ -59,8 +59,8 @@ impl SoftwareKey {
                     4096 => aws_lc_rs::rsa::KeySize::Rsa4096,
                     _ => return Err(Error::UnsupportedKey { found: key_type.to_string() }),
                 };
-                let pair = aws_lc_rs::rsa::KeyPair::generate(size)
-                    .map_err(|_| Error::Library { what: "make an RSA key" })?;
+                let pair =
+                    aws_lc_rs::rsa::KeyPair::generate(size).map_err(|_| Error::Library { what: "make an RSA key" })?;
                 Self::from_rsa(pair)
             }
             KeyType::P521 => Err(Error::UnsupportedKey { found: key_type.to_string() }),
@@ -162,12 +162,16 @@ impl Signer for SoftwareKey {
             (Secret::Ed25519(seed), Scheme::Ed25519, Input::Message(message)) => {
                 Ok(ed25519(seed)?.sign(message).as_ref().to_vec())
             }
-            (Secret::P256(key), Scheme::Ecdsa(Hash::Sha256), Input::Message(message)) => {
-                self.sign_fast(&ring_signature::ECDSA_P256_SHA256_ASN1_SIGNING, &Zeroizing::new(key.to_bytes()), message)
-            }
-            (Secret::P384(key), Scheme::Ecdsa(Hash::Sha384), Input::Message(message)) => {
-                self.sign_fast(&ring_signature::ECDSA_P384_SHA384_ASN1_SIGNING, &Zeroizing::new(key.to_bytes()), message)
-            }
+            (Secret::P256(key), Scheme::Ecdsa(Hash::Sha256), Input::Message(message)) => self.sign_fast(
+                &ring_signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+                &Zeroizing::new(key.to_bytes()),
+                message,
+            ),
+            (Secret::P384(key), Scheme::Ecdsa(Hash::Sha384), Input::Message(message)) => self.sign_fast(
+                &ring_signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+                &Zeroizing::new(key.to_bytes()),
+                message,
+            ),
             (secret, scheme, Input::Message(message)) => {
                 let digest = scheme.hash().ok_or_else(unfit)?.digest(message);
                 sign_digest(secret, scheme, &digest).unwrap_or_else(|| Err(unfit()))

@@ -87,7 +87,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Database { path, source } => write!(f, "cannot use the CA's records {}: {source}", files::shown(path)),
+            Self::Database { path, source } => {
+                write!(f, "cannot use the CA's records {}: {source}", files::shown(path))
+            }
             Self::File(error) => error.fmt(f),
             Self::NotAStore { path } => write!(f, "{} does not hold a CA's records", files::shown(path)),
             Self::Schema { path, found, known } => write!(

@@ -66,7 +66,8 @@ impl SqliteStore {
 
     fn connect(path: &Path) -> Result<Self, Error> {
         let fail = |source| failure(path, source);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         // SQLite's NOFOLLOW refuses a link anywhere in the path; only the last step matters here.
         let real = path.canonicalize().map_err(|source| {
             Error::File(crate::files::Error::Read { what: "the CA's records", path: path.to_owned(), source })
@@ -123,7 +124,8 @@ impl Store for SqliteStore {
         let fail = |source| failure(&path, source);
         // Immediate: what is read below decides what is written, and nobody writes in between.
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        let reserved = plans.iter().map(|plan| reserve(&transaction, plan, now)).collect::<Result<_, _>>().map_err(fail)?;
+        let reserved =
+            plans.iter().map(|plan| reserve(&transaction, plan, now)).collect::<Result<_, _>>().map_err(fail)?;
         transaction.commit().map_err(fail)?;
         Ok(reserved)
     }

@@ -58,7 +58,8 @@ impl Certificate {
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "the certificate";
         let malformed = || Error::Malformed { what: WHAT };
-        let (rest, parsed) = <X509Certificate<'_> as x509_parser::prelude::FromDer<_>>::from_der(der).map_err(|_| malformed())?;
+        let (rest, parsed) =
+            <X509Certificate<'_> as x509_parser::prelude::FromDer<_>>::from_der(der).map_err(|_| malformed())?;
         if !rest.is_empty() {
             return Err(Error::Malformed { what: "what follows the certificate" });
         }
@@ -67,7 +68,8 @@ impl Certificate {
         let fields = members(tbs, WHAT)?;
         let version_is_explicit = fields.first().is_some_and(|field| field.first() == Some(&0xa0));
         let inner_algorithm = fields.get(1 + usize::from(version_is_explicit)).ok_or_else(malformed)?;
-        let signature = BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
+        let signature =
+            BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
         let info = &parsed.tbs_certificate;
         let extension = |extension: &x509_parser::extensions::X509Extension<'_>| {
             Ok::<_, Error>(Extension {
@@ -162,8 +164,7 @@ impl Certificate {
 
     /// Checks the signature over the original bytes with the issuer's key.
     pub fn is_signed_by(&self, issuer: &PublicKey) -> bool {
-        self.scheme()
-            .is_some_and(|scheme| issuer.verify(scheme, Input::Message(&self.tbs), &self.signature).is_ok())
+        self.scheme().is_some_and(|scheme| issuer.verify(scheme, Input::Message(&self.tbs), &self.signature).is_ok())
     }
 
     /// The value of an extension, where it is there exactly once.

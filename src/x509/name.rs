@@ -189,7 +189,8 @@ fn decode_text(value: &x509_parser::asn1_rs::Any<'_>) -> Option<String> {
     match value.tag() {
         Tag::T61String => Some(value.data.iter().copied().map(char::from).collect()),
         Tag::BmpString => {
-            let units: Vec<u16> = value.data.chunks(2).map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
+            let units: Vec<u16> =
+                value.data.chunks(2).map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
             Some(String::from_utf16_lossy(&units))
         }
         _ => None,
@@ -214,10 +215,13 @@ fn attribute_value(oid: ObjectIdentifier, value: &str) -> Result<Any, Error> {
     }
     let encoded = match syntax {
         Syntax::Directory => Utf8StringRef::new(value).map(Any::from),
-        Syntax::Printable => {
-            PrintableStringRef::new(value).map_err(|_| refuse("has a character outside PrintableString")).map(Any::from).map(Ok)?
+        Syntax::Printable => PrintableStringRef::new(value)
+            .map_err(|_| refuse("has a character outside PrintableString"))
+            .map(Any::from)
+            .map(Ok)?,
+        Syntax::Ia5 => {
+            Ia5StringRef::new(value).map_err(|_| refuse("has a character outside ASCII")).map(Any::from).map(Ok)?
         }
-        Syntax::Ia5 => Ia5StringRef::new(value).map_err(|_| refuse("has a character outside ASCII")).map(Any::from).map(Ok)?,
     };
     encoded.map_err(|_| refuse("cannot be encoded"))
 }

@@ -148,7 +148,8 @@ impl Request {
                     .collect();
             }
         }
-        let signature = BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
+        let signature =
+            BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
         Ok(Self {
             der: der.to_vec(),
             info: info.to_vec(),

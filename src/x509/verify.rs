@@ -29,8 +29,10 @@ pub enum Purpose {
     TlsClient,
     /// TLS server: extKeyUsage serverAuth, or none.
     TlsServer,
-    /// Anything: no rule about the leaf's extKeyUsage.
+    /// Signing anything: no rule about the leaf's extKeyUsage.
     Any,
+    /// The chain alone: no rule about the leaf's usage. For who checks the leaf against a profile, which may be a CA's.
+    ChainAlone,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::TlsClient => "tls-client",
             Self::TlsServer => "tls-server",
             Self::Any => "any",
+            Self::ChainAlone => "chain",
         }
     }
 
@@ -49,7 +52,7 @@ impl Purpose {
             Self::Firmware => Some(rfc5280::ID_KP_CODE_SIGNING),
             Self::TlsClient => Some(rfc5280::ID_KP_CLIENT_AUTH),
             Self::TlsServer => Some(rfc5280::ID_KP_SERVER_AUTH),
-            Self::Any => None,
+            Self::Any | Self::ChainAlone => None,
         }
     }
 }
@@ -158,7 +161,9 @@ impl fmt::Display for Refusal {
             Self::NotYetValid { certificate, from, at } => {
                 write!(f, "{certificate} is valid from {from}, and the clock says {at}")
             }
-            Self::Expired { certificate, until, at } => write!(f, "{certificate} expired {until}, and the clock says {at}"),
+            Self::Expired { certificate, until, at } => {
+                write!(f, "{certificate} expired {until}, and the clock says {at}")
+            }
         }
     }
 }
@@ -182,13 +187,19 @@ pub fn path(
         // Each certificate was found by the name of its issuer.
         return Chain::new(certificates).map_err(|_| Refusal::TooComplex);
     }
-    Err(search.worst.unwrap_or_else(|| Refusal::NoIssuer { certificate: name(leaf), issuer: leaf.issuer().to_string() }))
+    Err(search
+        .worst
+        .unwrap_or_else(|| Refusal::NoIssuer { certificate: name(leaf), issuer: leaf.issuer().to_string() }))
 }
 
 /// Checks a leaf by itself: what can be said without its issuer. Used for a certificate that is trusted as it is.
 pub fn leaf_alone(leaf: &Certificate, purpose: Purpose, at: Time) -> Result<(), Refusal> {
     sane(leaf, at)?;
-    let refuse = |why: &str| Err(Refusal::Purpose { certificate: name(leaf), purpose: purpose.name(), why: why.to_owned() });
+    if purpose == Purpose::ChainAlone {
+        return Ok(());
+    }
+    let refuse =
+        |why: &str| Err(Refusal::Purpose { certificate: name(leaf), purpose: purpose.name(), why: why.to_owned() });
     let constraints = leaf.basic_constraints().map_err(|error| malformed(leaf, &error))?;
     let key_usage = leaf.key_usage().map_err(|error| malformed(leaf, &error))?;
     let extended = leaf.extended_key_usage().map_err(|error| malformed(leaf, &error))?;
@@ -196,7 +207,9 @@ pub fn leaf_alone(leaf: &Certificate, purpose: Purpose, at: Time) -> Result<(), 
         return refuse("it is a CA");
     }
     match key_usage {
-        Some(usage) if !usage.0.contains(KeyUsages::DigitalSignature) => return refuse("keyUsage lacks digitalSignature"),
+        Some(usage) if !usage.0.contains(KeyUsages::DigitalSignature) => {
+            return refuse("keyUsage lacks digitalSignature");
+        }
         None if purpose == Purpose::Firmware => return refuse("it has no keyUsage"),
         _ => {}
     }
@@ -259,9 +272,8 @@ impl<'a> Search<'a> {
 
     /// Whether `issuer` issued `child`, and may have; `chain` is what hangs below `issuer`.
     fn issued(&self, chain: &[&Certificate], child: &Certificate, issuer: &Certificate) -> Result<(), Refusal> {
-        let key = issuer
-            .public_key()
-            .map_err(|error| Refusal::Key { certificate: name(issuer), why: error.to_string() })?;
+        let key =
+            issuer.public_key().map_err(|error| Refusal::Key { certificate: name(issuer), why: error.to_string() })?;
         if child.scheme().is_none() {
             return Err(Refusal::SignatureAlgorithm { certificate: name(child) });
         }

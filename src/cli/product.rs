@@ -1,0 +1,35 @@
+//! Where the product of a command goes, and how one structure is encoded.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::error::Usage;
+use super::{Context, Format};
+use crate::files::{self, Creation, Document, Kind, Output};
+
+/// PEM or DER.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Encoding {
+    #[default]
+    Pem,
+    Der,
+}
+
+/// Looks at an output before the work starts. Standard output cannot take both a product and a JSON report.
+pub fn output(path: &Path, creation: Creation, context: &Context) -> anyhow::Result<Output> {
+    let output = Output::new(path, creation)?;
+    if output.is_stdout() && context.format == Format::Json {
+        let message = "standard output cannot take the product and the JSON report both";
+        return Err(Usage(message.to_owned()).into());
+    }
+    Ok(output)
+}
+
+/// Writes one structure as PEM or DER.
+pub fn write(output: Output, kind: Kind, der: &[u8], encoding: Encoding) -> Result<(), files::Error> {
+    match encoding {
+        Encoding::Pem => output.write(Document::to_pem(kind, der).as_bytes()),
+        Encoding::Der => output.write(der),
+    }
+}
