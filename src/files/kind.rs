@@ -100,19 +100,23 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
     if blocks.len() > DOCUMENTS_LIMIT {
         return Err(wrong(format!("{} PEM blocks, more than {DOCUMENTS_LIMIT}", blocks.len())));
     }
+    let mut has_parameters = false;
     let mut found = Vec::with_capacity(blocks.len());
     for block in blocks {
         let encrypted = block.headers().get("Proc-Type").is_some_and(|value| value.contains("ENCRYPTED"));
         let label = block.tag().to_owned();
         let der = Zeroizing::new(block.into_contents());
         if label == "EC PARAMETERS" {
+            has_parameters = true;
             continue;
         }
         let kind = if encrypted { Kind::TraditionalEncryptedKey } else { named(&label, &der).map_err(&wrong)? };
         found.push(Document { kind, der });
     }
     if found.is_empty() {
-        return Err(wrong("PEM without a block that could be read".to_owned()));
+        return Err(wrong(
+            if has_parameters { "a file of EC parameters" } else { "PEM without a whole block" }.to_owned(),
+        ));
     }
     Ok(found)
 }

@@ -318,9 +318,13 @@ impl fmt::Display for Scheme {
 pub fn oid_name(oid: ObjectIdentifier) -> String {
     match const_oid::db::DB.by_oid(&oid) {
         Some(name) => name.trim_start_matches("id-ce-").trim_start_matches("id-kp-").to_owned(),
+        // A curve that wallets have made common, and that the database lacks (SEC 2 appendix A.2.1).
+        None if oid == SECP256K1 => "secp256k1".to_owned(),
         None => oid.to_string(),
     }
 }
+
+const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
 
 const NULL: &[u8] = &[0x05, 0x00];
 

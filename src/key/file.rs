@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
-use der::{Decode, Encode};
+use der::asn1::{AnyRef, BitStringRef, OctetStringRef};
+use der::{Decode, Encode, Sequence};
 use pkcs8::pkcs5::pbes2;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
-use sec1::EcPrivateKey;
 use zeroize::Zeroizing;
 
 use super::algorithm::oid_name;
@@ -158,22 +158,55 @@ fn from_pkcs8(der: &[u8]) -> Result<SoftwareKey, Error> {
 ///     parameters  [0] ECParameters OPTIONAL,
 ///     publicKey   [1] BIT STRING OPTIONAL }
 /// ```
+///
+/// The parameters are any value, since SEC 1 also has explicit ones, which are refused by name.
+#[derive(Sequence)]
+struct EcPrivateKey<'a> {
+    version: u8,
+    private_key: &'a OctetStringRef,
+    #[asn1(context_specific = "0", optional = "true")]
+    parameters: Option<AnyRef<'a>>,
+    #[asn1(context_specific = "1", optional = "true")]
+    public_key: Option<BitStringRef<'a>>,
+}
+
 fn from_sec1(der: &[u8], outer_curve: Option<ObjectIdentifier>) -> Result<SoftwareKey, Error> {
-    let key = EcPrivateKey::from_der(der).map_err(|_| Error::Malformed { what: "the EC private key" })?;
-    let inner_curve = key.parameters.and_then(|parameters| parameters.named_curve());
+    let malformed = || Error::Malformed { what: "the EC private key" };
+    let unnamed = |what: &str| Error::UnsupportedKey { found: format!("EC {what}") };
+    let key = EcPrivateKey::from_der(der).map_err(|_| malformed())?;
+    if key.version != 1 {
+        return Err(malformed());
+    }
+    let inner_curve = match key.parameters {
+        Some(parameters) => {
+            Some(parameters.decode_as::<ObjectIdentifier>().map_err(|_| unnamed("with explicit parameters"))?)
+        }
+        None => None,
+    };
     let curve = match (outer_curve, inner_curve) {
         (Some(outer), Some(inner)) if outer != inner => return Err(Error::Inconsistent),
-        (outer, inner) => {
-            outer.or(inner).ok_or(Error::UnsupportedKey { found: "EC without a named curve".to_owned() })?
-        }
+        (outer, inner) => outer.or(inner).ok_or_else(|| unnamed("without a named curve"))?,
     };
-    let found = SoftwareKey::from_ec_scalar(curve, key.private_key)?;
-    match key.public_key {
-        Some(point) if point.first() == Some(&0x04) && point != super::Signer::public_key(&found).bits() => {
-            Err(Error::Inconsistent)
-        }
-        _ => Ok(found),
+    let found = SoftwareKey::from_ec_scalar(curve, key.private_key.as_bytes())?;
+    match key.public_key.map(|bits| bits.as_bytes()) {
+        // A compressed point says the same in another way; the point is computed anyway.
+        Some(Some([0x02 | 0x03, ..])) | None => Ok(found),
+        Some(point) if point == Some(super::Signer::public_key(&found).bits()) => Ok(found),
+        Some(_) => Err(Error::Inconsistent),
     }
+}
+
+/// Encodes an EC scalar and its point as `ECPrivateKey`. The curve stands outside, in the AlgorithmIdentifier; the
+/// point is what ring and others ask for.
+pub(super) fn encode_sec1(scalar: &[u8], point: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let malformed = |_| Error::Malformed { what: "the EC private key" };
+    let key = EcPrivateKey {
+        version: 1,
+        private_key: OctetStringRef::new(scalar).map_err(malformed)?,
+        parameters: None,
+        public_key: Some(BitStringRef::from_bytes(point).map_err(malformed)?),
+    };
+    Ok(Zeroizing::new(key.to_der().map_err(malformed)?))
 }
 
 fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -225,12 +258,12 @@ fn scheme_oid(der: &[u8]) -> Option<ObjectIdentifier> {
 /// Encodes a `PrivateKeyInfo` of version 1 around `secret`.
 pub(super) fn encode_pkcs8(
     oid: ObjectIdentifier,
-    parameters: Option<der::asn1::AnyRef<'_>>,
+    parameters: Option<AnyRef<'_>>,
     secret: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let malformed = |_| Error::Malformed { what: "the private key" };
     let algorithm = spki::AlgorithmIdentifierRef { oid, parameters };
-    let secret = der::asn1::OctetStringRef::new(secret).map_err(malformed)?;
+    let secret = OctetStringRef::new(secret).map_err(malformed)?;
     let info: PrivateKeyInfoRef<'_> = pkcs8::PrivateKeyInfo { algorithm, private_key: secret, public_key: None };
     Ok(Zeroizing::new(info.to_der().map_err(malformed)?))
 }

@@ -93,6 +93,12 @@ impl PublicKey {
         Self::assemble(rfc5912::RSA_ENCRYPTION, Some(der::asn1::AnyRef::NULL), der)
     }
 
+    /// Builds an RSA key from its modulus and exponent.
+    pub(super) fn from_rsa_numbers(modulus: UintRef<'_>, public_exponent: UintRef<'_>) -> Result<Self, Error> {
+        let der = RsaPublicKey { modulus, public_exponent }.to_der();
+        Self::from_pkcs1(&der.map_err(|_| Error::Malformed { what: "the RSA public key" })?)
+    }
+
     fn assemble(oid: ObjectIdentifier, parameters: Option<der::asn1::AnyRef<'_>>, bits: &[u8]) -> Result<Self, Error> {
         let malformed = |_| Error::Malformed { what: "the public key" };
         let algorithm = spki::AlgorithmIdentifierRef { oid, parameters };

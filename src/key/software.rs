@@ -6,11 +6,12 @@ use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::signature::KeyPair as _;
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
-use der::Encode;
+use der::asn1::UintRef;
+use der::{Decode, Sequence};
 use ring::signature as ring_signature;
 use zeroize::Zeroizing;
 
-use super::file::{Wrapping, encode_pkcs8};
+use super::file::{Wrapping, encode_pkcs8, encode_sec1};
 use super::public::import;
 use super::{Error, Hash, Input, KeyType, Passphrase, PublicKey, Scheme, Signer};
 use crate::files::Kind;
@@ -26,6 +27,23 @@ enum Secret {
     P384(p384::SecretKey),
     Ed25519(Zeroizing<[u8; 32]>),
     Rsa(Box<aws_lc_rs::rsa::KeyPair>),
+}
+
+/// ```text
+/// RSAPrivateKey ::= SEQUENCE {                  -- RFC 8017 appendix A.1.2, of two primes
+///     version, modulus, publicExponent, privateExponent, prime1, prime2, exponent1, exponent2, coefficient  INTEGER }
+/// ```
+#[derive(Sequence)]
+struct RsaPrivateKey<'a> {
+    version: u8,
+    modulus: UintRef<'a>,
+    public_exponent: UintRef<'a>,
+    private_exponent: UintRef<'a>,
+    prime1: UintRef<'a>,
+    prime2: UintRef<'a>,
+    exponent1: UintRef<'a>,
+    exponent2: UintRef<'a>,
+    coefficient: UintRef<'a>,
 }
 
 impl SoftwareKey {
@@ -94,11 +112,13 @@ impl SoftwareKey {
         Ok(Self { public, secret: Secret::Ed25519(Zeroizing::new(*seed)) })
     }
 
-    /// Takes a PKCS#1 `RSAPrivateKey`; the library checks that its numbers belong together.
+    /// Takes a PKCS#1 `RSAPrivateKey`. The library checks that its numbers belong together; that the modulus and the
+    /// exponent are acceptable is checked first, so that the refusal can name them.
     pub(super) fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
-        let pair = aws_lc_rs::rsa::KeyPair::from_der(der)
-            .map_err(|_| Error::Malformed { what: "the RSA private key, or its size or exponent," })?;
-        Self::from_rsa(pair)
+        let malformed = || Error::Malformed { what: "the RSA private key" };
+        let numbers = RsaPrivateKey::from_der(der).map_err(|_| malformed())?;
+        PublicKey::from_rsa_numbers(numbers.modulus, numbers.public_exponent)?;
+        Self::from_rsa(aws_lc_rs::rsa::KeyPair::from_der(der).map_err(|_| malformed())?)
     }
 
     fn from_rsa(pair: aws_lc_rs::rsa::KeyPair) -> Result<Self, Error> {
@@ -110,10 +130,7 @@ impl SoftwareKey {
     pub fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
         let ec = |scalar: &[u8]| -> Result<Zeroizing<Vec<u8>>, Error> {
             let curve = self.public.key_type().curve().ok_or(Error::Malformed { what: "the EC private key" })?;
-            // The curve stands in the AlgorithmIdentifier; the public half is what ring and others ask for.
-            let key =
-                sec1::EcPrivateKey { private_key: scalar, parameters: None, public_key: Some(self.public.bits()) };
-            let sec1 = Zeroizing::new(key.to_der().map_err(|_| Error::Malformed { what: "the EC private key" })?);
+            let sec1 = encode_sec1(scalar, self.public.bits())?;
             encode_pkcs8(rfc5912::ID_EC_PUBLIC_KEY, Some(der::asn1::AnyRef::from(&curve)), &sec1)
         };
         match &self.secret {
