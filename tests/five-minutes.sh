@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 if [ -z "${BULLA:-}" ]; then
     cargo build --release --locked
-    BULLA=$PWD/target/release/bulla
+    BULLA=${CARGO_TARGET_DIR:-$PWD/target}/release/bulla
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

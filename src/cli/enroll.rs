@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// The passphrase of --key: env:VAR, file:PATH, fd:N or prompt
-    #[arg(long, value_name = "SOURCE", requires = "key")]
+    #[arg(long, value_name = "SOURCE", conflicts_with = "request")]
     passphrase_from: Option<PassphraseFrom>,
     /// The passphrase of the CA's key: env:VAR, file:PATH, fd:N or prompt
     #[arg(long, value_name = "SOURCE")]
@@ -75,6 +75,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chain = enroller.enroll(&Ask { request: &request, profile, validity: args.valid_for }, context.now)?;
     output.write(chain.to_pem().as_bytes())?;
     let leaf = chain.leaf();
+    if args.valid_for.is_some() && leaf.not_before() < context.now {
+        context.warn("the certificate was issued before, and --valid-for changes nothing in it");
+    }
     let (subject, serial) = (leaf.subject().to_string(), colon_hex(leaf.serial()));
     context.done(
         Report::new("bulla.enroll/1")

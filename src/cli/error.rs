@@ -89,7 +89,10 @@ impl Failure {
         let message = lines(paragraphs.next().unwrap_or_default());
         let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
         let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ").map(lines));
-        let hint = tip.unwrap_or_else(|| "see bulla --help".to_owned());
+        let word = std::env::args().nth(1).unwrap_or_default();
+        let command =
+            super::command().find_subcommand(&word).map_or(String::new(), |found| format!(" {}", found.get_name()));
+        let hint = tip.unwrap_or_else(|| format!("see bulla{command} --help"));
         Self { exit: 2, code: "usage", message, cause: None, hint: Some(hint), retryable: false }
     }
 

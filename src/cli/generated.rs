@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap_complete::Shell;
 
 use super::error::Usage;
+use super::{Context, Format};
 
 /// Print the completions of a shell
 #[derive(Debug, clap::Args)]
@@ -30,18 +31,28 @@ pub struct ManArgs {
     command: Vec<String>,
 }
 
-pub fn completions(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn completions(args: &CompletionsArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    refuse_json(context)?;
     print(&completion(args.shell))?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn man(args: &ManArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn man(args: &ManArgs, context: &Context) -> anyhow::Result<ExitCode> {
+    refuse_json(context)?;
     let name = std::iter::once("bulla").chain(args.command.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
     let pages = man_pages()?;
     let page = pages.iter().find(|(file, _)| *file == format!("{name}.1"));
     let (_, page) = page.ok_or_else(|| Usage(format!("there is no command {}", args.command.join(" "))))?;
     print(page)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is printed here has a form of its own.
+fn refuse_json(context: &Context) -> Result<(), Usage> {
+    match context.format {
+        Format::Text => Ok(()),
+        Format::Json => Err(Usage("completions and man pages have no JSON form".to_owned())),
+    }
 }
 
 fn print(bytes: &[u8]) -> Result<(), crate::files::Error> {

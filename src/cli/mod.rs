@@ -1,5 +1,5 @@
 //! The command line: all of clap, indicatif and anyhow. One file a command; each turns arguments into calls of the
-//! library and the result into a [`report::Report`].
+//! library and the result into a report.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -162,8 +162,8 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
-        Command::Completions(args) => generated::completions(&args),
-        Command::Man(args) => generated::man(&args),
+        Command::Completions(args) => generated::completions(&args, &context),
+        Command::Man(args) => generated::man(&args, &context),
     };
     match done {
         Ok(code) => code,

@@ -46,8 +46,6 @@ pub struct Args {
     /// What the certificate must be for
     #[arg(long, value_enum, default_value_t, requires = "cert")]
     purpose: PurposeArg,
-    #[command(flatten)]
-    scheme: SchemeArgs,
     /// Where the signature goes; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -57,6 +55,8 @@ pub struct Args {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    scheme: SchemeArgs,
 }
 
 /// The signature formats, the same words in `sign` and `verify`.

@@ -41,16 +41,16 @@ impl SubjectArgs {
         let mut attributes = self.subject.as_deref().map_or(Ok(Vec::new()), Name::parse)?;
         attributes.extend(self.serial.iter().map(|text| (Name::SERIAL_NUMBER, text.clone())));
         attributes.extend(self.cn.iter().map(|text| (Name::COMMON_NAME, text.clone())));
-        let forms: [(&[String], fn(&str) -> Result<AltName, x509::Error>); 6] = [
-            (&self.hw_module, AltName::hardware_module),
-            (&self.permanent_id, AltName::permanent_identifier),
-            (&self.dns, AltName::dns),
-            (&self.ip, AltName::ip),
-            (&self.uri, AltName::uri),
-            (&self.email, AltName::email),
-        ];
-        let names = forms.iter().flat_map(|(texts, parse)| texts.iter().map(move |text| parse(text)));
-        let alt_names = names.collect::<Result<_, _>>()?;
+        let mut alt_names = Vec::new();
+        let mut add = |texts: &[String], parse: fn(&str) -> Result<AltName, x509::Error>| {
+            texts.iter().try_for_each(|text| parse(text).map(|name| alt_names.push(name)))
+        };
+        add(&self.hw_module, AltName::hardware_module)?;
+        add(&self.permanent_id, AltName::permanent_identifier)?;
+        add(&self.dns, AltName::dns)?;
+        add(&self.ip, AltName::ip)?;
+        add(&self.uri, AltName::uri)?;
+        add(&self.email, AltName::email)?;
         Ok(Wanted { subject: Name::new(&attributes)?, alt_names, challenge_password: None })
     }
 }

@@ -18,7 +18,7 @@ use crate::files::{self, Creation, Kind, Output, printable, shown};
 use crate::image::{self, Bad, Good, Payload, Policy, Trust, Verdict, raw};
 use crate::key::PublicKey;
 use crate::x509::verify::{Anchors, Purpose};
-use crate::x509::{Chain, Time, read_certificates, rfc3339};
+use crate::x509::{self, Certificate, Chain, Time, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
 ///
@@ -58,14 +58,14 @@ pub struct Args {
     /// Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "public_key")]
     at: Option<Time>,
-    #[command(flatten)]
-    scheme: SchemeArgs,
     /// Write the verified bytes here; nothing where they do not verify
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long, requires = "output")]
     force: bool,
+    #[command(flatten)]
+    scheme: SchemeArgs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -103,7 +103,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         let message = "verified bytes go to a file: what is piped on cannot be taken back where they do not verify";
         return Err(Usage(message.to_owned()).into());
     }
-    let policy = policy(&args, context)?;
+    let offered = match offered(&args)? {
+        Ok(offered) => offered,
+        Err(bad) => return context.answer(bad_report(&args, &bad), 3),
+    };
+    let policy = policy(&args, &offered, context)?;
     let creation = Creation { private: false, replace: args.force };
     let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
     let mut staged = output.map(Output::stage).transpose()?;
@@ -111,7 +115,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new(context, "verifying", files::size(&args.file));
     let mut observe = |done| progress.observe(done);
     let verdict = match args.signature_format {
-        SignatureFormat::Raw => raw(&args, &policy, copy, &mut observe),
+        SignatureFormat::Raw => raw(&args, &policy, offered.signer.as_ref(), copy, &mut observe),
         SignatureFormat::Cms => cms(&args, &policy, copy, &mut observe),
     };
     drop(progress);
@@ -138,45 +142,68 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn policy(args: &Args, context: &Context) -> anyhow::Result<Policy> {
-    let certificates = |what, paths: &[PathBuf]| -> anyhow::Result<Vec<_>> {
-        let mut all = Vec::new();
-        for path in paths {
-            all.extend(read_certificates(what, path)?);
+/// Certificates that are given as evidence: with --trust, the signer's chain and what else may lead to an anchor.
+struct Offered {
+    signer: Option<Certificate>,
+    untrusted: Vec<Certificate>,
+}
+
+/// Reads the certificates that are evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that
+/// cannot be read is.
+fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
+    let mut offered = Offered { signer: None, untrusted: Vec::new() };
+    let signer = args.cert.iter().filter(|_| !args.trust.is_empty());
+    for path in signer.chain(&args.untrusted) {
+        match read_certificates("certificate", path) {
+            Ok(certificates) => offered.untrusted.extend(certificates),
+            Err(x509::Error::File(error @ files::Error::Read { .. })) => return Err(error.into()),
+            Err(error) => return Ok(Err(Bad { code: "malformed", words: error.to_string() })),
         }
-        Ok(all)
-    };
-    let mut untrusted = certificates("untrusted certificates", &args.untrusted)?;
+        if Some(path) == args.cert.as_ref() {
+            offered.signer = offered.untrusted.first().cloned();
+        }
+    }
+    Ok(Ok(offered))
+}
+
+fn policy(args: &Args, offered: &Offered, context: &Context) -> anyhow::Result<Policy> {
     let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
         (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
         (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
-        (None, cert, [_, ..]) => {
-            if let Some(path) = cert {
-                untrusted.extend(Chain::read(path)?.certificates().iter().cloned());
+        (None, _, paths @ [_, ..]) => {
+            let mut anchors = Vec::new();
+            for path in paths {
+                anchors.extend(read_certificates("trusted certificates", path)?);
             }
-            Trust::Anchors(Anchors::new(certificates("trusted certificates", &args.trust)?)?)
+            Trust::Anchors(Anchors::new(anchors)?)
         }
         (None, None, []) => {
             return Err(Usage("say whom to trust: --trust, --cert or --public-key".to_owned()).into());
         }
     };
+    let untrusted = offered.untrusted.clone();
     Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at: args.at.unwrap_or(context.now) })
 }
 
 fn raw<'a>(
     args: &Args,
     policy: &Policy,
+    signer: Option<&Certificate>,
     copy: Option<&'a mut dyn Write>,
     observe: &'a mut dyn FnMut(u64),
 ) -> anyhow::Result<Verdict> {
     let path = args.signature.as_ref().ok_or_else(|| Usage("--as raw needs --signature FILE".to_owned()))?;
-    // With anchors, --cert is the signer's chain; policy() has its rest among the untrusted.
-    let signer = args.cert.as_deref().map(Chain::read).transpose()?.map(|chain| chain.leaf().clone());
     let signature = image::read_signature(path)?;
-    let key = raw::signer_key(policy, signer.as_ref())?;
+    let key = match raw::signer_key(policy, signer) {
+        // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
+        Err(image::Error::X509(error)) if signer.is_some() => {
+            return Ok(Verdict::Bad(Bad { code: "certificate-key", words: error.to_string() }));
+        }
+        key => key?,
+    };
     let scheme = args.scheme.resolve(SignatureFormat::Raw, key.key_type())?;
     let mut payload = Payload::open(&args.file, observe)?.copy_to(copy);
-    Ok(raw::verify(&mut payload, &signature, scheme, signer.as_ref(), policy)?)
+    Ok(raw::verify(&mut payload, &signature, scheme, signer, policy)?)
 }
 
 fn cms<'a>(

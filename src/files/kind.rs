@@ -190,7 +190,7 @@ fn members(bytes: &[u8], outer: Tag) -> Option<Vec<(Tag, &[u8])>> {
         rest
     } else {
         let mut reader = SliceReader::new(bytes).ok()?;
-        let header = der::Header::peek(&mut reader).ok()?;
+        let header = der::Header::peek(&reader).ok()?;
         if header.tag() != outer {
             return None;
         }

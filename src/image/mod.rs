@@ -283,3 +283,149 @@ pub fn check_signer(chain: &Chain, key: &PublicKey, purpose: Purpose, now: Time)
 pub fn read_signature(path: &Path) -> Result<Zeroizing<Vec<u8>>, files::Error> {
     files::read("signature", path, files::DOCUMENT_LIMIT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cms::{SignedData, Signing};
+    use crate::key::{KeyType, Signer, SoftwareKey};
+    use crate::x509::issue::{self, Serial};
+    use crate::x509::{Name, Profile, Request, Wanted, no_expiry};
+
+    struct Maker {
+        key: SoftwareKey,
+        chain: Chain,
+        policy: Policy,
+    }
+
+    fn now() -> Time {
+        Time::from_unix_timestamp(1_800_000_000).unwrap()
+    }
+
+    /// A firmware signer right under a root.
+    fn maker(key_type: KeyType) -> Maker {
+        let root_key = SoftwareKey::generate(KeyType::P256).unwrap();
+        let root = issue::root("Test", "Test Root", &root_key, now()).unwrap();
+        let key = SoftwareKey::generate(key_type).unwrap();
+        let profile = Profile::named("firmware").unwrap();
+        let subject = Name::new(&[(Name::COMMON_NAME, "signer")]).unwrap();
+        let wanted = Wanted { subject, alt_names: Vec::new(), challenge_password: None };
+        let request = Request::new(profile, &wanted, &key).unwrap().prove().unwrap();
+        let (scheme, serial) = (KeyType::P256.usual_scheme(), Serial::random().unwrap());
+        let to_be_signed = issue::to_be_signed(profile, &request, &root, scheme, serial, (now(), no_expiry())).unwrap();
+        let leaf = issue::sign(&to_be_signed, &root_key, scheme).unwrap();
+        let trust = Trust::Anchors(Anchors::new(vec![root.clone()]).unwrap());
+        let policy = Policy { trust, untrusted: Vec::new(), purpose: Purpose::Firmware, at: now() };
+        Maker { key, chain: Chain::new(vec![leaf, root]).unwrap(), policy }
+    }
+
+    /// One row for each way to sign: its name, and how to sign and to judge with it.
+    type Row = (&'static str, fn(&Maker, &[u8]) -> Vec<u8>, fn(&Maker, &[u8], &[u8]) -> Verdict);
+
+    const ROWS: [Row; 3] = [
+        (
+            "raw",
+            |maker, image| sign_raw(maker, image, raw::Encoding::Der),
+            |maker, image, signature| verify_raw(maker, image, signature, raw::Encoding::Der),
+        ),
+        (
+            "raw p1363",
+            |maker, image| sign_raw(maker, image, raw::Encoding::P1363),
+            |maker, image, signature| verify_raw(maker, image, signature, raw::Encoding::P1363),
+        ),
+        ("cms", sign_cms, verify_cms),
+    ];
+
+    fn with_payload<T>(image: &[u8], work: impl FnOnce(&mut Payload<'_>) -> T) -> T {
+        work(&mut Payload::from_bytes(Path::new("image"), image.to_vec(), &mut |_| {}))
+    }
+
+    fn sign_raw(maker: &Maker, image: &[u8], encoding: raw::Encoding) -> Vec<u8> {
+        let scheme = raw::usual_scheme(maker.key.public_key().key_type());
+        with_payload(image, |payload| raw::sign(payload, &maker.key, scheme, encoding)).unwrap()
+    }
+
+    fn verify_raw(maker: &Maker, image: &[u8], signature: &[u8], encoding: raw::Encoding) -> Verdict {
+        let scheme = (raw::usual_scheme(maker.key.public_key().key_type()), encoding);
+        let leaf = Some(maker.chain.leaf());
+        with_payload(image, |payload| raw::verify(payload, signature, scheme, leaf, &maker.policy)).unwrap()
+    }
+
+    fn sign_cms(maker: &Maker, image: &[u8]) -> Vec<u8> {
+        let scheme = maker.key.public_key().key_type().usual_scheme();
+        let signing = Signing { signer: &maker.key, scheme, chain: maker.chain.without_root(), signing_time: now() };
+        with_payload(image, |payload| cms::sign(payload, &signing)).unwrap()
+    }
+
+    fn verify_cms(maker: &Maker, image: &[u8], signature: &[u8]) -> Verdict {
+        match SignedData::from_bytes(signature) {
+            Ok(message) => with_payload(image, |payload| cms::verify(payload, &message, &maker.policy)).unwrap(),
+            Err(error) => Verdict::Bad(Bad::new("malformed", error)),
+        }
+    }
+
+    /// The law of every format: what was signed is good and covered whole; another image, a changed signature at any
+    /// byte, a longer and a shorter one are bad.
+    #[test]
+    fn what_was_signed_is_good_and_nothing_else_is() {
+        let image = b"firmware image".repeat(100);
+        for key_type in [KeyType::P256, KeyType::P384, KeyType::Ed25519, KeyType::Rsa(2048)] {
+            let maker = maker(key_type);
+            for (name, sign, verify) in ROWS {
+                let signature = sign(&maker, &image);
+                match verify(&maker, &image, &signature) {
+                    Verdict::Good(good) => {
+                        assert_eq!(good.covered, image.len() as u64);
+                        assert_eq!(good.chain.as_ref(), Some(&maker.chain));
+                    }
+                    Verdict::Bad(bad) => panic!("{key_type} {name}: {bad:?}"),
+                }
+                let is_bad =
+                    |image: &[u8], signature: &[u8]| matches!(verify(&maker, image, signature), Verdict::Bad(_));
+                let mut other = image.clone();
+                other[700] ^= 1;
+                assert!(is_bad(&other, &signature), "{key_type} {name}: another image");
+                assert!(is_bad(&image[1..], &signature), "{key_type} {name}: a shorter image");
+                assert!(is_bad(&image, &[&signature[..], &[0]].concat()), "{key_type} {name}: a byte more");
+                for end in 0..signature.len() {
+                    assert!(is_bad(&image, &signature[..end]), "{key_type} {name}: cut at {end}");
+                }
+                if name == "cms" {
+                    continue;
+                }
+                for at in 0..signature.len() {
+                    let mut changed = signature.clone();
+                    changed[at] ^= 0x80;
+                    assert!(is_bad(&image, &changed), "{key_type} {name}: changed at {at}");
+                }
+            }
+        }
+    }
+
+    /// In a message some bytes say nothing that is signed (versions, the list of digests): whatever is accepted must
+    /// still name the same signer, scheme and digest.
+    #[test]
+    fn a_changed_message_is_bad_or_says_the_same() {
+        let maker = maker(KeyType::P256);
+        let image = b"firmware image";
+        let signature = sign_cms(&maker, image);
+        let mut accepted = 0;
+        for at in 0..signature.len() {
+            let mut changed = signature.clone();
+            changed[at] ^= 1;
+            if let Verdict::Good(good) = verify_cms(&maker, image, &changed) {
+                accepted += 1;
+                assert_eq!(good.chain.as_ref(), Some(&maker.chain), "byte {at}");
+            }
+        }
+        assert!(accepted < 32, "{accepted} of {} bytes may change", signature.len());
+    }
+
+    #[test]
+    fn an_empty_image_is_neither_signed_nor_judged() {
+        let maker = maker(KeyType::P256);
+        let scheme = KeyType::P256.usual_scheme();
+        let signed = with_payload(b"", |payload| raw::sign(payload, &maker.key, scheme, raw::Encoding::Der));
+        assert!(matches!(signed, Err(Error::Empty { .. })));
+    }
+}

@@ -48,7 +48,7 @@ impl Hash {
     }
 
     /// The length of a digest in bytes.
-    pub fn len(self) -> usize {
+    pub fn output_len(self) -> usize {
         match self {
             Self::Sha256 => 32,
             Self::Sha384 => 48,
@@ -93,7 +93,7 @@ impl Digest {
         self.hash
     }
 
-    /// Its bytes, [`Hash::len`] of them.
+    /// Its bytes, [`Hash::output_len`] of them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -339,7 +339,7 @@ fn pss_parameters(hash: Hash, hash_parameters: &[u8]) -> Vec<u8> {
     let hash_identifier = sequence(&[&oid(hash.oid()), hash_parameters]);
     let mask = sequence(&[&oid(rfc5912::ID_MGF_1), &hash_identifier]);
     // Each hash of the table is shorter than 128 bytes: one byte of INTEGER content.
-    let salt = [0x02, 0x01, hash.len() as u8];
+    let salt = [0x02, 0x01, hash.output_len() as u8];
     sequence(&[&tlv(0xa0, &[&hash_identifier]), &tlv(0xa1, &[&mask]), &tlv(0xa2, &[&salt])])
 }
 

@@ -230,7 +230,7 @@ impl fmt::Display for AltName {
             },
             Self::PermanentIdentifier { value, assigner } => {
                 if let Some(value) = value {
-                    write!(f, " {:?}", files::printable(value))?;
+                    write!(f, " \"{}\"", files::printable(value))?;
                 }
                 assigner.map_or(Ok(()), |oid| write!(f, " by {oid}"))
             }

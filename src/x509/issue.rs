@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
 use super::profile::extension;
 use super::request::assemble;
-use super::{Certificate, Error, Profile, ProvenRequest, Time, encode, encode_time, no_expiry};
+use super::{Certificate, Error, Name, Profile, ProvenRequest, Time, encode, encode_time, no_expiry};
 use crate::key::{self, Hash, Input, KeyType, PublicKey, Scheme, Signer};
 
 /// ```text
@@ -122,6 +122,8 @@ fn authority_key_identifier(issuer: &Certificate) -> Result<DerExtension, Error>
 
 /// Makes a self-signed root: organisation and common name, no expiry, keyCertSign and cRLSign, no path length.
 pub fn root(organization: &str, common_name: &str, signer: &dyn Signer, now: Time) -> Result<Certificate, Error> {
+    // rcgen takes any text; these are the rules for names of our own.
+    Name::new(&[(Name::ORGANIZATION, organization), (Name::COMMON_NAME, common_name)])?;
     let mut parameters = rcgen::CertificateParams::default();
     parameters.not_before = now;
     parameters.not_after = no_expiry();

@@ -60,7 +60,7 @@ impl fmt::Display for Error {
             Self::File(error) => error.fmt(f),
             Self::Malformed { what } => write!(f, "{what} is malformed"),
             Self::Key(error) => error.fmt(f),
-            Self::Value { what, value, why } => write!(f, "{what} {:?} {why}", files::printable(value)),
+            Self::Value { what, value, why } => write!(f, "{what} \"{}\" {why}", files::printable(value)),
             Self::Profile { profile, why } => write!(f, "profile {profile} {why}"),
             Self::UnknownProfile { name } => write!(f, "no profile is named {}", files::printable(name)),
             Self::Chain { why } => write!(f, "the certificates are not a chain: {why}"),

@@ -73,7 +73,7 @@ impl Name {
     pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
         let malformed = Error::Malformed { what: "the name" };
         match X509Name::from_der(der) {
-            Ok((rest, _)) if rest.is_empty() => Ok(Self { der: der.to_vec() }),
+            Ok(([], _)) => Ok(Self { der: der.to_vec() }),
             _ => Err(malformed),
         }
     }

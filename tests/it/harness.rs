@@ -1,6 +1,8 @@
 //! A folder for each test, `bulla` and the outside judges run in it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -70,12 +72,58 @@ impl Lab {
         self.finish(command)
     }
 
+    /// Runs a shell script; `$bulla` is the program.
+    pub fn shell(&self, script: &str) -> Run {
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).current_dir(self.folder.path()).env("bulla", env!("CARGO_BIN_EXE_bulla"));
+        self.finish(command)
+    }
+
     /// Runs a prepared command; its folder is the caller's choice.
     pub fn finish(&self, mut command: Command) -> Run {
         let shown = format!("{command:?}");
         let Output { status, stdout, stderr } =
             command.output().unwrap_or_else(|error| panic!("{shown}: {error}; install the judges first"));
         Run { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned(), command: shown }
+    }
+
+    /// Runs `bulla` with words split at blanks, and asserts that it fails as a command must: see
+    /// [`refuses_args`](Self::refuses_args).
+    #[track_caller]
+    pub fn refuses(&self, words: &str, code: i32, message: &str) -> Run {
+        self.refuses_args(words.split_whitespace(), code, message)
+    }
+
+    /// Runs `bulla` and asserts that it fails as a command must: with `code`, at most three lines of error that say
+    /// `message`, nothing on standard output, and no file made or changed.
+    #[track_caller]
+    pub fn refuses_args(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>, code: i32, message: &str) -> Run {
+        let before = self.tree();
+        let run = self.bulla_args(args).exits(code).says(message);
+        assert_eq!(before, self.tree(), "files made, changed or left behind by {}", run.command);
+        run
+    }
+
+    /// What the folder holds: of each entry, its path, type, mode, size and a hash of its content.
+    pub fn tree(&self) -> BTreeMap<PathBuf, String> {
+        fn walk(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let metadata = path.symlink_metadata().expect("metadata");
+                let mut hasher = DefaultHasher::new();
+                match metadata.file_type() {
+                    kind if kind.is_dir() => walk(&path, found),
+                    kind if kind.is_file() => std::fs::read(&path).expect("a file").hash(&mut hasher),
+                    kind if kind.is_symlink() => path.read_link().expect("a link").hash(&mut hasher),
+                    _ => {}
+                }
+                let mode = std::os::unix::fs::MetadataExt::mode(&metadata);
+                found.insert(path, format!("{mode:o} {:x}", hasher.finish()));
+            }
+        }
+        let mut found = BTreeMap::new();
+        walk(self.folder.path(), &mut found);
+        found
     }
 
     /// A CA `acme` without passphrase, and a firmware signer `fw.key`, `fw.pem` under it.
@@ -123,6 +171,22 @@ impl Run {
         self
     }
 
+    /// Asserts the form of an error: `bulla: error: ...`, then at most a cause and a hint, no control characters, and
+    /// nothing on standard output.
+    #[track_caller]
+    pub fn says(self, message: &str) -> Self {
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| !line.starts_with("bulla: warning: ")).collect();
+        let rest = lines.get(1..).unwrap_or_default();
+        let formed = lines.first().is_some_and(|line| line.starts_with("bulla: error: "))
+            && rest.len() <= 2
+            && rest.iter().all(|line| line.starts_with("cause: ") || line.starts_with("hint: "))
+            && !self.stderr.chars().any(|c| c.is_control() && c != '\n');
+        assert!(formed, "{} wrote an error of another form:\n{}", self.command, self.stderr);
+        assert!(self.stderr.contains(message), "{} does not say {message:?}:\n{}", self.command, self.stderr);
+        assert!(self.stdout.is_empty(), "{} wrote to standard output:\n{}", self.command, self.text());
+        self
+    }
+
     /// Standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
@@ -131,6 +195,7 @@ impl Run {
     /// Standard output as one JSON object.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{}: {error}: {}", self.command, self.text()))
+        serde_json::from_slice(&self.stdout)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.command, self.text()))
     }
 }

@@ -1,3 +1,13 @@
 //! The tests from outside, in one binary: `bulla` as a program, beside the tools that must agree with it.
 
+mod architecture;
+mod bad_ca;
+mod bad_input;
+mod conventions;
+mod credentials;
+mod enrolling;
+mod fixtures;
+mod generated;
 mod harness;
+mod hostile;
+mod interop;

@@ -1,0 +1,247 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_bulla_global_optspecs
+    string join \n format= color= progress= h/help V/version
+end
+
+function __fish_bulla_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_bulla_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_bulla_using_subcommand
+    set -l cmd (__fish_bulla_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c bulla -n "__fish_bulla_needs_command" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_needs_command" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_needs_command" -s V -l version -d 'Print version'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l type -d 'The type of the key' -r -f -a "p256\t''
+p384\t''
+ed25519\t''
+rsa2048\t''
+rsa3072\t''
+rsa4096\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -s o -l output -d 'Where the key goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l encoding -d 'How it is encoded' -r -f -a "pem\t''
+der\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l passphrase-from -d 'Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l kdf -d 'The key derivation of the encryption' -r -f -a "scrypt\t'scrypt, N=2^14'
+pbkdf2\t'PBKDF2 with HMAC-SHA-256, 600,000 rounds'"
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l public -d 'Write the public half of KEY instead of making a key'
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l force -d 'Replace an existing file; a private key is kept as a numbered .bak'
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l profile -d 'The certificate profile: idevid, ldevid, tls-client, tls-server, firmware or sub-ca' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -s o -l output -d 'Where the request goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l encoding -d 'How it is encoded' -r -f -a "pem\t''
+der\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l subject -d 'Subject attributes in order, as `O=Acme, OU=a, OU=b`; before --serial and --cn' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l serial -d 'Subject serialNumber: the device\'s serial number' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l cn -d 'Subject commonName' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l dns -d 'Alternative name: a DNS name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l ip -d 'Alternative name: an IP address' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l uri -d 'Alternative name: a URI' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l email -d 'Alternative name: an e-mail address' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l hw-module -d 'Alternative name: hardwareModuleName (RFC 4108), as TYPE-OID:SERIAL or TYPE-OID:hex:DIGITS' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l permanent-id -d 'Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l key -d 'Make the request in memory, from this private key and the name flags' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l profile -d 'The certificate profile; may be left out where the issuer serves only one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l valid-for -d 'How long the certificate is valid instead of the profile\'s time, as 90d or 20y' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s o -l output -d 'Where the certificate chain goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l passphrase-from -d 'The passphrase of --key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l subject -d 'Subject attributes in order, as `O=Acme, OU=a, OU=b`; before --serial and --cn' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l serial -d 'Subject serialNumber: the device\'s serial number' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l cn -d 'Subject commonName' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l dns -d 'Alternative name: a DNS name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ip -d 'Alternative name: an IP address' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l uri -d 'Alternative name: a URI' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l email -d 'Alternative name: an e-mail address' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l hw-module -d 'Alternative name: hardwareModuleName (RFC 4108), as TYPE-OID:SERIAL or TYPE-OID:hex:DIGITS' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l permanent-id -d 'Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The signature format' -r -f -a "raw\t'The bare signature'
+cms\t'CMS SignedData, for openssl, RAUC and SWUpdate'"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for cms, checked for raw' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
+tls-client\t'extKeyUsage clientAuth, or none'
+tls-server\t'extKeyUsage serverAuth, or none'
+any\t'No rule'"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -s o -l output -d 'Where the signature goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hash -d 'The hash; by default sha256, and sha384 for P-384' -r -f -a "sha256\t''
+sha384\t''
+sha512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rsa -d 'The padding of RSA; by default pss for raw and pkcs1 for cms' -r -f -a "pss\t''
+pkcs1\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l ecdsa -d 'The encoding of a raw ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
+p1363\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The signature format' -r -f -a "raw\t'The bare signature'
+cms\t'CMS SignedData, for openssl, RAUC and SWUpdate'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE is a CMS message that holds the content' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain to check' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l untrusted -d 'Certificates to build the chain with; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l purpose -d 'What the signer\'s certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
+tls-client\t'extKeyUsage clientAuth, or none'
+tls-server\t'extKeyUsage serverAuth, or none'
+any\t'No rule'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hash -d 'The hash; by default sha256, and sha384 for P-384' -r -f -a "sha256\t''
+sha384\t''
+sha512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l rsa -d 'The padding of RSA; by default pss for raw and pkcs1 for cms' -r -f -a "pss\t''
+pkcs1\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ecdsa -d 'The encoding of a raw ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
+p1363\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l at -d 'The time for which validity is shown instead of now, as 2026-11-22T00:00:00Z' -r
+complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l passphrase-from -d 'Open an encrypted key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l name -d 'The organisation that the CA\'s certificates name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l type -d 'The type of the CA\'s keys' -r -f -a "p256\t''
+p384\t''
+ed25519\t''
+rsa2048\t''
+rsa3072\t''
+rsa4096\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l ca-passphrase-from -d 'Encrypt the CA\'s keys with a passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l no-passphrase -d 'Leave the CA\'s keys unencrypted'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand completions" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand completions" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand man" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand man" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'

@@ -1,0 +1,356 @@
+//! What holds for every command: modes, overwriting, streams, JSON, colour, reproducibility.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Lab, Run};
+
+/// A CA, a firmware signer, a device and an image.
+fn stage() -> Lab {
+    let lab = Lab::with_ca();
+    lab.write("app.bin", "firmware");
+    for words in ["keygen -o dev.key", "keygen -o new.key", "csr dev.key --profile idevid --serial SN-1 -o dev.csr"] {
+        lab.bulla(words).ok();
+    }
+    lab
+}
+
+impl Lab {
+    fn mode(&self, name: &str) -> u32 {
+        self.path(name).symlink_metadata().expect("metadata").mode() & 0o777
+    }
+
+    /// Runs `bulla` with a file as its standard input.
+    fn bulla_fed(&self, words: &str, input: &str) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
+        let input = File::open(self.path(input)).expect("an input");
+        command.args(words.split_whitespace()).current_dir(self.path("")).stdin(input);
+        self.finish(command)
+    }
+}
+
+#[test]
+fn private_files_are_private_whatever_the_umask() {
+    let lab = Lab::new();
+    lab.shell("umask 0; $bulla ca init acme --name Acme --no-passphrase && $bulla keygen -o a.key").ok();
+    lab.shell("umask 0; $bulla keygen -o a.key --force && $bulla csr a.key --profile ldevid --cn a -o a.csr").ok();
+    for (name, mode) in [
+        ("a.key", 0o600),
+        ("a.key.1.bak", 0o600),
+        ("acme", 0o700),
+        ("acme/device", 0o700),
+        ("acme/ca.db", 0o600),
+        ("acme/device/root.key", 0o600),
+        ("acme/device/issuing.key", 0o600),
+        ("acme/firmware/root.key", 0o600),
+        ("acme/firmware/issuing.key", 0o600),
+    ] {
+        assert_eq!(lab.mode(name), mode, "{name}");
+    }
+    // What is not private is for everybody to read and for nobody else to write, and a umask takes from that.
+    assert_eq!(lab.mode("a.csr"), 0o644);
+    lab.shell("umask 077; $bulla csr a.key --profile ldevid --cn a -o b.csr").ok();
+    assert_eq!(lab.mode("b.csr"), 0o600);
+}
+
+#[test]
+fn force_on_a_key_keeps_every_old_key() {
+    let lab = Lab::new();
+    lab.bulla("keygen -o a.key").ok();
+    let mut keys = vec![lab.read("a.key")];
+    for _ in 0..3 {
+        lab.bulla("keygen -o a.key --force").ok();
+        keys.push(lab.read("a.key"));
+    }
+    for (number, key) in keys.iter().enumerate().take(3) {
+        assert_eq!(lab.read(format!("a.key.{}.bak", number + 1)), *key);
+    }
+    assert_eq!(fs::read_dir(lab.path("")).expect("a folder").count(), 4, "and nothing else is left");
+    keys.dedup();
+    assert_eq!(keys.len(), 4, "each is another key");
+}
+
+#[test]
+fn force_replaces_what_is_not_private_without_a_backup() {
+    let lab = stage();
+    lab.write("out", "old");
+    let count = || fs::read_dir(lab.path("")).expect("a folder").count();
+    let before = count();
+    for words in [
+        "csr dev.key --profile idevid --serial SN-1 -o out --force",
+        "enroll dev.csr --profile idevid --ca acme -o out --force",
+        "sign app.bin --as raw --key fw.key -o out --force",
+        "keygen --public fw.key -o out --force",
+    ] {
+        lab.bulla(words).ok();
+        assert_ne!(lab.read("out"), b"old");
+        assert_eq!(count(), before, "{words}");
+    }
+}
+
+#[test]
+fn a_command_writes_its_product_to_a_file_and_nothing_to_standard_output() {
+    let lab = stage();
+    for words in [
+        "ca init other --name Other --no-passphrase",
+        "keygen -o a.key",
+        "keygen --public a.key -o a.pub",
+        "csr a.key --profile ldevid --cn a -o a.csr",
+        "enroll a.csr --profile ldevid --ca acme -o a.pem",
+        "sign app.bin --as raw --key fw.key -o a.sig",
+        "sign app.bin --as cms --key fw.key --cert fw.pem -o a.p7s",
+    ] {
+        assert_eq!(lab.bulla(words).ok().text(), "", "{words}");
+    }
+    let run = lab.bulla("verify app.bin --as cms --signature a.p7s --trust acme/firmware/root.pem -o copy.bin").ok();
+    assert!(run.text().starts_with("good  app.bin\n"), "the verdict is the product: {}", run.text());
+    assert_eq!(run.stderr, "");
+    assert_eq!(lab.read("copy.bin"), b"firmware");
+}
+
+#[test]
+fn a_minus_sends_exactly_the_product_to_standard_output() {
+    let lab = stage();
+    lab.bulla("enroll dev.csr --profile idevid --ca acme -o dev.pem").ok();
+    lab.bulla("sign app.bin --as raw --key fw.key -o app.sig").ok();
+    lab.bulla("keygen --public dev.key -o dev.pub").ok();
+    for (words, same) in [
+        ("enroll dev.csr --profile idevid --ca acme -o -", "dev.pem"),
+        ("sign app.bin --as raw --key fw.key -o -", "app.sig"),
+        ("keygen --public dev.key -o -", "dev.pub"),
+    ] {
+        assert_eq!(lab.bulla(words).ok().stdout, lab.read(same), "{words}");
+    }
+    let key = lab.bulla("keygen -o -").ok();
+    assert!(
+        key.text().starts_with("-----BEGIN PRIVATE KEY-----\n") && key.text().ends_with("-----END PRIVATE KEY-----\n")
+    );
+    assert!(!lab.has("-"));
+    lab.bulla("verify app.bin --as raw --signature app.sig --public-key dev.pub -o -").exits(2).says("go to a file");
+}
+
+#[test]
+fn a_minus_reads_any_one_input_from_standard_input() {
+    let lab = stage();
+    lab.bulla("sign app.bin --as raw --key fw.key -o app.sig").ok();
+    lab.bulla("sign app.bin --as cms --key fw.key --cert fw.pem -o app.p7s").ok();
+    lab.bulla("keygen --public fw.key -o fw.pub").ok();
+    lab.write("root.pem", lab.read("acme/firmware/root.pem"));
+    for (words, input) in [
+        ("csr - --profile idevid --serial SN-1 -o 1.out", "dev.key"),
+        ("keygen --public - -o 2.out", "dev.key"),
+        ("enroll - --profile idevid --ca acme -o 3.out", "dev.csr"),
+        ("enroll --key - --profile ldevid --cn n --ca acme -o 4.out", "new.key"),
+        ("sign - --as raw --key fw.key -o 5.out", "app.bin"),
+        ("sign app.bin --as raw --key - -o 6.out", "fw.key"),
+        ("sign app.bin --as cms --key fw.key --cert - -o 7.out", "fw.pem"),
+        ("verify - --as raw --signature app.sig --public-key fw.pub", "app.bin"),
+        ("verify app.bin --as raw --signature - --public-key fw.pub", "app.sig"),
+        ("verify app.bin --as raw --signature app.sig --public-key -", "fw.pub"),
+        ("verify app.bin --as cms --signature - --trust root.pem", "app.p7s"),
+        ("verify app.bin --as cms --signature app.p7s --trust -", "root.pem"),
+        ("inspect -", "fw.pem"),
+    ] {
+        lab.bulla_fed(words, input).ok();
+    }
+    assert_eq!(lab.read("5.out"), lab.read("app.sig"));
+    assert_eq!(lab.read("6.out"), lab.read("app.sig"));
+}
+
+#[test]
+fn standard_input_is_read_once() {
+    let lab = stage();
+    for (words, input) in [
+        ("sign - --as raw --key - -o out", "fw.key"),
+        ("sign app.bin --as cms --cert - --key - -o out", "fw.pem"),
+        ("verify - --as raw --signature - --cert fw.pem", "app.bin"),
+    ] {
+        lab.bulla_fed(words, input).exits(2).says("standard input");
+    }
+}
+
+#[test]
+fn every_success_under_json_is_one_object_with_a_schema() {
+    let lab = stage();
+    for (words, schema) in [
+        ("ca init other --name Other --no-passphrase", "bulla.ca-init/1"),
+        ("keygen -o a.key", "bulla.keygen/1"),
+        ("keygen --public a.key -o a.pub", "bulla.keygen/1"),
+        ("csr a.key --profile ldevid --cn a -o a.csr", "bulla.csr/1"),
+        ("enroll a.csr --profile ldevid --ca acme -o a.pem", "bulla.enroll/1"),
+        ("sign app.bin --as raw --key fw.key -o a.sig", "bulla.sign/1"),
+        ("sign app.bin --as cms --key fw.key --cert fw.pem -o a.p7s", "bulla.sign/1"),
+        ("verify app.bin --as cms --signature a.p7s --trust acme/firmware/root.pem", "bulla.verify/1"),
+        ("inspect a.pem", "bulla.inspect/1"),
+    ] {
+        let run = lab.bulla(&format!("{words} --format json")).ok();
+        assert_eq!(run.json()["schema"], schema, "{words}");
+        assert_eq!(run.text(), format!("{}\n", run.json()), "one line, keys sorted");
+        assert_eq!(run.stderr, "", "{words}");
+    }
+}
+
+#[test]
+fn every_failure_under_json_is_one_object_with_a_code() {
+    let lab = stage();
+    lab.bulla("sign app.bin --as raw --key fw.key -o app.sig").ok();
+    lab.bulla("keygen --passphrase-from file:app.bin -o locked.key").ok();
+    for (words, exit, code) in [
+        ("csr no.key --profile idevid --serial 1 -o out", 1, "cannot-read"),
+        ("csr dev.csr --profile idevid --serial 1 -o out", 1, "wrong-type"),
+        ("keygen -o dev.key", 1, "exists"),
+        ("keygen -o acme", 1, "not-a-regular-file"),
+        ("keygen -o no/such/out", 1, "cannot-write"),
+        ("csr dev.key --profile idevid -o out", 1, "profile"),
+        ("csr dev.key --profile odd -o out", 2, "unknown-profile"),
+        ("csr dev.key --profile tls-server --dns a..b -o out", 1, "value"),
+        ("enroll dev.csr --profile idevid --ca nothing -o out", 1, "not-a-ca"),
+        ("enroll dev.csr --profile idevid --ca acme/firmware -o out", 1, "profile-not-served"),
+        ("sign app.bin --as raw --key dev.key --cert fw.pem -o out", 1, "certificate-mismatch"),
+        ("sign app.bin --as raw --key locked.key -o out", 4, "credential"),
+        ("sign app.bin --as raw --key locked.key --passphrase-from file:dev.csr -o out", 4, "credential"),
+        ("keygen --passphrase-from env:BULLA_TEST_UNSET -o out", 4, "credential"),
+        ("keygen -o - ", 2, "usage"),
+        ("keygen", 2, "usage"),
+        ("keygen --type dsa -o out", 2, "usage"),
+        ("sign app.bin --as cms --key fw.key -o out", 2, "usage"),
+        ("nonsense", 2, "usage"),
+        ("ca", 2, "usage"),
+    ] {
+        for words in [format!("{words} --format json"), format!("--format=json {words}")] {
+            let before = lab.tree();
+            let run = lab.bulla(&words).exits(exit);
+            let error = run.json();
+            assert_eq!(error["schema"], "bulla.error/1", "{words}");
+            assert_eq!(error["code"], code, "{words}: {error}");
+            assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{error}");
+            assert!(error["hint"].is_string() || error["hint"].is_null(), "{error}");
+            assert_eq!(error["retryable"], false, "{error}");
+            assert_eq!(run.stderr, "", "{words}");
+            assert_eq!(before, lab.tree(), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_code_2_in_three_lines() {
+    let lab = stage();
+    for words in [
+        "",
+        "ca",
+        "nonsense",
+        "keygen",
+        "keygen -o out extra",
+        "keygen -o out --no-such-flag",
+        "keygen -o out --type dsa",
+        "keygen -o out --kdf scrypt",
+        "keygen --public -o out",
+        "keygen -o out --passphrase-from secret",
+        "keygen -o out --passphrase-from env:",
+        "csr dev.key -o out",
+        "enroll --profile idevid --ca acme -o out",
+        "enroll dev.csr --key dev.key --profile idevid --ca acme -o out",
+        "enroll dev.csr --profile idevid --cn other --ca acme -o out",
+        "enroll dev.csr --profile idevid --ca acme --valid-for 0d -o out",
+        "enroll dev.csr --profile idevid --ca acme --valid-for 5 -o out",
+        "enroll dev.csr --profile idevid --ca acme --passphrase-from env:X -o out",
+        "ca init other --name Other --no-passphrase --ca-passphrase-from env:X",
+        "sign app.bin --key fw.key -o out",
+        "sign app.bin --as p7 --key fw.key -o out",
+        "sign app.bin --as cms --key fw.key -o out",
+        "sign app.bin --as raw --key fw.key --rsa pss -o out",
+        "sign app.bin --as cms --key fw.key --cert fw.pem --ecdsa p1363 -o out",
+        "sign app.bin --as raw --key fw.key --purpose any -o out",
+        "verify app.bin --as raw",
+        "verify app.bin --as raw --signature app.bin",
+        "verify app.bin --as raw --signature app.bin --trust acme/firmware/root.pem",
+        "verify app.bin --as raw --public-key dev.csr --at 2026-01-01T00:00:00Z",
+        "verify app.bin --as cms --trust acme/firmware/root.pem --at yesterday",
+        "verify app.bin --as cms --trust acme/firmware/root.pem --force",
+        "man nonsense",
+        "completions tcsh",
+        "inspect",
+        "keygen -o out --format yaml",
+        "keygen -o out --color maybe",
+    ] {
+        let run = lab.refuses(words, 2, "");
+        let first = run.stderr.lines().next().unwrap_or_default().trim_start_matches("bulla: error: ");
+        assert!(!first.is_empty() && !first.ends_with('.'), "{words}: {first}");
+        let first = first.chars().next().unwrap_or_default();
+        assert!(!first.is_uppercase() || words.contains("SOURCE"), "{words}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes() {
+    let lab = stage();
+    for (name, flags) in [("raw", "--as raw"), ("cms", "--as cms --cert fw.pem")] {
+        let sign = |out: &str| {
+            let words = format!("sign app.bin {flags} --key fw.key -o {out}");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
+            command.args(words.split_whitespace()).current_dir(lab.path(""));
+            // Within the signer's validity, which began a moment ago.
+            command.env("SOURCE_DATE_EPOCH", "2000000000");
+            lab.finish(command).ok();
+        };
+        sign(&format!("1.{name}"));
+        sign(&format!("2.{name}"));
+        assert_eq!(lab.read(format!("1.{name}")), lab.read(format!("2.{name}")), "{name}");
+    }
+}
+
+#[test]
+fn a_signing_time_outside_the_certificate_is_refused() {
+    let lab = stage();
+    for (epoch, message) in [
+        ("0", "SOURCE_DATE_EPOCH is 1970-01-01T00:00:00Z, and the signer's certificate is valid from"),
+        ("32503680000", "SOURCE_DATE_EPOCH is 3000-01-01T00:00:00Z"),
+        ("soon", "SOURCE_DATE_EPOCH is not a number of Unix seconds"),
+        ("", "SOURCE_DATE_EPOCH is not a number of Unix seconds"),
+        ("99999999999999999999", "SOURCE_DATE_EPOCH is not a number of Unix seconds"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
+        let words = "sign app.bin --as cms --key fw.key --cert fw.pem -o out";
+        command.args(words.split_whitespace()).current_dir(lab.path("")).env("SOURCE_DATE_EPOCH", epoch);
+        lab.finish(command).exits(2).says(message);
+        assert!(!lab.has("out"));
+    }
+}
+
+#[test]
+fn colour_follows_the_flag_then_the_environment() {
+    let lab = Lab::new();
+    for (script, coloured) in [
+        ("$bulla keygen -o no/such", false),
+        ("$bulla keygen -o no/such --color always", true),
+        ("$bulla keygen -o no/such --color never", false),
+        ("CLICOLOR_FORCE=1 $bulla keygen -o no/such", true),
+        ("NO_COLOR=1 CLICOLOR_FORCE=1 $bulla keygen -o no/such --color never", false),
+        ("NO_COLOR=1 $bulla keygen -o no/such", false),
+    ] {
+        let run = lab.shell(&format!("unset NO_COLOR CLICOLOR_FORCE; {script}")).exits(1);
+        assert_eq!(run.stderr.contains('\x1b'), coloured, "{script}: {:?}", run.stderr);
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_causes_no_panic() {
+    let lab = stage();
+    for words in ["--help", "man", "completions zsh", "inspect fw.pem", "inspect fw.pem --format json"] {
+        for closed in ["| true", ">&-", "2>&- >/dev/full", "2>/dev/full"] {
+            let run = lab.shell(&format!("$bulla {words} {closed}; code=${{PIPESTATUS[0]}}; exit $code"));
+            assert!(matches!(run.code, Some(0 | 1)), "{words} {closed}: {:?} {}", run.code, run.stderr);
+            assert!(!run.stderr.contains("panicked"), "{words} {closed}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn no_home_and_no_folder_for_temporary_files_is_needed() {
+    let lab = Lab::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
+    command.args(["keygen", "-o", "a.key"]).current_dir(lab.path("")).stdin(Stdio::null());
+    command.env_clear().env("HOME", "/nonexistent").env("TMPDIR", "/nonexistent");
+    lab.finish(command).ok();
+}

@@ -1,0 +1,132 @@
+//! What is generated from the command line's own description: completions, man pages, and the examples in the help.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use bulla::cli::generated::{completion_files, man_pages};
+
+use crate::harness::Lab;
+
+/// Compares a committed folder with what is generated now, or rewrites it under `BLESS=1`.
+fn check(folder: &str, generated: Vec<(String, Vec<u8>)>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    if std::env::var_os("BLESS").is_some() {
+        if path.exists() {
+            fs::remove_dir_all(&path).expect("the old files");
+        }
+        fs::create_dir(&path).expect("a folder");
+        for (name, content) in &generated {
+            fs::write(path.join(name), content).expect("a file");
+        }
+    }
+    let committed: BTreeMap<String, Vec<u8>> = fs::read_dir(&path)
+        .unwrap_or_else(|error| panic!("{folder}: {error}; run BLESS=1 cargo test --test it generated"))
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("a file"))
+        })
+        .collect();
+    let generated: BTreeMap<String, Vec<u8>> = generated.into_iter().collect();
+    assert_eq!(committed.keys().collect::<Vec<_>>(), generated.keys().collect::<Vec<_>>(), "{folder}");
+    for (name, content) in &generated {
+        let same = committed[name] == *content;
+        assert!(same, "{folder}/{name} is out of date; run BLESS=1 cargo test --test it generated");
+    }
+}
+
+#[test]
+fn the_committed_completions_are_those_of_the_command_line() {
+    check("completions", completion_files());
+}
+
+#[test]
+fn the_committed_man_pages_are_those_of_the_command_line() {
+    check("man", man_pages().expect("man pages"));
+}
+
+#[test]
+fn what_the_commands_print_is_what_is_committed() {
+    let lab = Lab::new();
+    for (name, content) in man_pages().expect("man pages") {
+        let words = name.trim_end_matches(".1").replacen("bulla", "man", 1).replace('-', " ");
+        assert_eq!(lab.bulla(&words).ok().stdout, content, "{words}");
+    }
+    for ((_, content), shell) in completion_files().into_iter().zip(["bash", "zsh", "fish"]) {
+        assert_eq!(lab.bulla(&format!("completions {shell}")).ok().stdout, content, "{shell}");
+    }
+}
+
+/// Every command, found by walking the help: `keygen`, `ca init`, ...
+fn commands(lab: &Lab, words: &str) -> Vec<String> {
+    let help = lab.bulla(&format!("{words} --help")).ok().text();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    let subcommands: Vec<String> = names.map(|name| format!("{words} {name}").trim().to_owned()).collect();
+    if subcommands.is_empty() {
+        return vec![words.to_owned()];
+    }
+    subcommands.iter().flat_map(|words| commands(lab, words)).collect()
+}
+
+/// Examples that are not run, since they leave the folder or need a terminal.
+const NOT_RUN: [&str; 2] = ["bulla completions bash > /etc/bash_completion.d/bulla", "bulla man | man -l -"];
+
+/// What the examples find in their folder. The product that an example is about to write is taken away first.
+const PREPARATION: &str = r"
+    printf 'firmware' > app.bin
+    bulla ca init acme --name Acme --no-passphrase
+    bulla keygen -o device.key
+    bulla keygen -o server.key
+    bulla keygen -o firmware.key
+    bulla keygen --public firmware.key -o firmware.pub
+    bulla csr device.key --profile idevid --serial SN-42 -o device.csr
+    bulla enroll device.csr --profile idevid --ca acme -o device.pem
+    bulla enroll --key firmware.key --profile firmware --cn 'Acme 2026' --ca acme -o firmware.pem
+    bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
+    bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
+    cp acme/firmware/root.pem root.pem
+    openssl cms -sign -binary -nodetach -in app.bin -signer firmware.pem -certfile acme/firmware/issuing.pem -inkey firmware.key \
+        -outform DER -out app.p7m
+";
+
+/// Runs a shell script with `bulla` on the path.
+fn shell(lab: &Lab, script: &str) {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_bulla")).parent().expect("a folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("sh");
+    command.args(["-e", "-c", script]).current_dir(lab.path("")).stdin(std::process::Stdio::null());
+    command.env("PATH", format!("{}:{path}", binaries.display())).env("PASS", "secret").env("CA_PASS", "secret");
+    lab.finish(command).ok();
+}
+
+#[test]
+fn every_command_has_examples_and_every_example_works() {
+    let lab = Lab::new();
+    shell(&lab, PREPARATION);
+    let mut not_run = Vec::new();
+    for words in commands(&lab, "") {
+        let help = lab.bulla(&format!("{words} --help")).ok().text();
+        let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  $ ")).collect();
+        assert!(!examples.is_empty(), "{words} has no example");
+        for example in examples {
+            assert!(example.starts_with(&format!("bulla {words}")), "{example} stands in the help of {words}");
+            if NOT_RUN.contains(&example) {
+                not_run.push(example.to_owned());
+                continue;
+            }
+            // Each example has the folder to itself.
+            let own = Lab::new();
+            let from = lab.path("");
+            shell(&own, &format!("cp -a '{}'/. .", from.display()));
+            let words: Vec<&str> = example.split_whitespace().collect();
+            let output = words.windows(2).find(|pair| pair[0] == "-o" || pair[..] == ["ca", "init"]);
+            let taken = output.map(|pair| if pair[0] == "-o" { pair[1] } else { words[3] });
+            shell(&own, &format!("{}\n{example}", taken.map_or(String::new(), |taken| format!("rm -rf {taken}"))));
+            assert!(taken.is_none_or(|taken| own.has(taken)), "{example} did not write its output");
+        }
+    }
+    not_run.sort();
+    assert_eq!(not_run, NOT_RUN, "the list of exceptions is exact");
+}

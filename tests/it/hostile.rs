@@ -1,0 +1,270 @@
+//! Hostile documents: no panic, no long work, no raw control character, whatever the bytes are.
+
+use std::time::{Duration, Instant};
+
+use bulla::cms::SignedData;
+use bulla::files::{Document, Kind, documents};
+use bulla::key::{Hash, KeyFile, PublicKey};
+use bulla::x509::{Certificate, CertificateList, Profile, Request};
+
+use crate::harness::{Lab, Run};
+
+/// The longest that a reader may take for one document.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A document of each kind, in DER.
+fn specimens(lab: &Lab) -> Vec<(&'static str, Vec<u8>)> {
+    lab.write("app.bin", "firmware");
+    lab.copy("revoked.crl", "ca.crl");
+    for words in [
+        "keygen -o dev.key --encoding der",
+        "keygen -o ed.key --type ed25519 --encoding der",
+        "keygen --public dev.key -o dev.pub --encoding der",
+        "csr dev.key --profile tls-server --cn AAAAAAAA --dns gw.example --ip 192.0.2.1 -o dev.csr --encoding der",
+        "enroll dev.csr --profile tls-server --ca acme -o dev.pem",
+        "sign app.bin --as cms --key fw.key --cert fw.pem -o app.p7s",
+    ] {
+        lab.bulla(words).ok();
+    }
+    let pem = |name: &str| documents(&lab.read(name), name.as_ref(), "a document").expect("PEM")[0].der.to_vec();
+    vec![
+        ("key", lab.read("dev.key")),
+        ("ed25519 key", lab.read("ed.key")),
+        ("public key", lab.read("dev.pub")),
+        ("request", lab.read("dev.csr")),
+        ("certificate", pem("dev.pem")),
+        ("list", pem("ca.crl")),
+        ("message", lab.read("app.p7s")),
+    ]
+}
+
+/// Reads bytes as every command would, and looks into what comes of it.
+fn read(bytes: &[u8]) {
+    let started = Instant::now();
+    for document in documents(bytes, "hostile".as_ref(), "a document").unwrap_or_default() {
+        read_document(document);
+    }
+    assert!(started.elapsed() < PATIENCE, "{:?} for {} bytes", started.elapsed(), bytes.len());
+}
+
+fn read_document(document: Document) {
+    match document.kind {
+        Kind::Certificate => {
+            if let Ok(certificate) = Certificate::from_der(&document.der) {
+                let _ = (certificate.subject().to_string(), certificate.scheme(), certificate.alt_names());
+                let _ = (certificate.basic_constraints(), certificate.key_usage(), certificate.extended_key_usage());
+                let _ = (certificate.authority_key_identifier(), certificate.subject_key_identifier());
+                let _ = Profile::built_in().iter().filter(|profile| profile.check(&certificate).is_ok()).count();
+                let _ = certificate.public_key().map(|key| certificate.is_signed_by(&key));
+            }
+        }
+        Kind::Request => {
+            let _ = Request::from_der(&document.der).map(|request| (request.alt_names(), request.prove()));
+        }
+        Kind::Crl => drop(CertificateList::from_der(&document.der)),
+        Kind::Cms => {
+            let message = SignedData::from_bytes(&document.der);
+            for signer in message.iter().flat_map(|message| &message.signers) {
+                let _ = (signer.digest_hash(), signer.signing_time(), signer.scheme(Hash::Sha256));
+            }
+        }
+        Kind::PublicKey | Kind::Pkcs1PublicKey => drop(PublicKey::from_document(&document, "hostile".as_ref())),
+        _ => drop(KeyFile::from_document(document).open(None)),
+    }
+}
+
+/// Numbers that look random and are the same in every run (xorshift64, Marsaglia 2003).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).expect("below a usize")
+    }
+}
+
+/// What an attacker makes of a good document.
+fn mutations(der: &[u8]) -> Vec<Vec<u8>> {
+    let mut made: Vec<Vec<u8>> = (0..der.len()).map(|length| der[..length].to_vec()).collect();
+    made.push([der, der].concat());
+    let mut dice = Dice(0x0062_756c_6c61);
+    for index in 0..der.len() {
+        // Every octet once: a bit of it flipped, and the whole of it made one of the values that parsers trip over.
+        let mut flipped = der.to_vec();
+        flipped[index] ^= 1 << dice.below(8);
+        made.push(flipped);
+        let mut replaced = der.to_vec();
+        replaced[index] = [0x00, 0x7f, 0x80, 0x81, 0x84, 0xff, 0x30, 0x1f][dice.below(8)];
+        made.push(replaced);
+    }
+    for _ in 0..200 {
+        let (from, length) = (dice.below(der.len()), dice.below(64));
+        let until = (from + length).min(der.len());
+        made.push([&der[..from], &der[until..]].concat());
+        made.push([&der[..until], &der[from..]].concat());
+    }
+    made
+}
+
+/// Structures that no good document resembles.
+fn monsters() -> Vec<(&'static str, Vec<u8>)> {
+    const DEPTH: usize = 100_000;
+    let nested = |unit: &[u8]| unit.repeat(DEPTH);
+    // Definite lengths that fit: each header is six octets, and holds those inside it.
+    let definite = (0..DEPTH as u32).rev().flat_map(|inside| {
+        let [a, b, c, d] = (inside * 6).to_be_bytes();
+        [0x30, 0x84, a, b, c, d]
+    });
+    let oid = [&[0x30, 0x82, 0xff, 0xff, 0x06, 0x82, 0xff, 0xfb][..], &[0xff; 65531]].concat();
+    vec![
+        ("indefinite nesting", nested(&[0x30, 0x80])),
+        ("indefinite nesting in a message", [&MESSAGE_HEAD[..], &nested(&[0xa0, 0x80])].concat()),
+        ("octet strings in octet strings", [&MESSAGE_HEAD[..], &nested(&[0x24, 0x80])].concat()),
+        ("definite nesting", definite.collect()),
+        ("a length of 4 GiB", vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 0x02, 0x01, 0x00]),
+        ("a length of 2^64", vec![0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        ("a length of 127 octets", [&[0x30, 0xff][..], &[0xff; 127]].concat()),
+        ("an endless OID", oid),
+        ("an endless tag", [&[0x3f][..], &[0xff; 4096]].concat()),
+        ("a million empty sequences", [0x30, 0x00].repeat(1_000_000)),
+        ("a million empty members", [&[0x30, 0x83, 0x1e, 0x84, 0x80][..], &[0x30, 0x00].repeat(1_000_000)].concat()),
+        ("a million lines", "-----BEGIN CERTIFICATE-----\n".repeat(1_000_000 / 28).into_bytes()),
+        ("many small blocks", "-----BEGIN X-----\nAA==\n-----END X-----\n".repeat(20_000).into_bytes()),
+        (
+            "a label with escapes",
+            b"-----BEGIN \x1b[2J\xe2\x80\xae-----\nAA==\n-----END \x1b[2J\xe2\x80\xae-----\n".to_vec(),
+        ),
+    ]
+}
+
+/// The start of a BER ContentInfo of type signedData.
+const MESSAGE_HEAD: [u8; 15] =
+    [0x30, 0x80, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02, 0xa0, 0x80];
+
+impl Lab {
+    /// Inspects a file both ways, and asserts that nothing worse than an error comes of it.
+    #[track_caller]
+    fn survives(&self, name: &str, bytes: &[u8]) -> [Run; 2] {
+        self.write("hostile", bytes);
+        ["text", "json"].map(|format| {
+            let started = Instant::now();
+            let run = self.bulla(&format!("inspect hostile --format {format}"));
+            assert!(started.elapsed() < PATIENCE, "{name} took {:?}", started.elapsed());
+            assert!(matches!(run.code, Some(0 | 1)), "{name}: {:?} {}", run.code, run.stderr);
+            let raw =
+                |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || "\u{202e}\u{2066}".contains(c));
+            assert!(
+                !raw(&run.text()) && !raw(&run.stderr),
+                "{name} reaches the terminal raw:\n{}{}",
+                run.text(),
+                run.stderr
+            );
+            run
+        })
+    }
+}
+
+#[test]
+fn no_mutation_of_a_document_panics_a_reader() {
+    let lab = Lab::with_ca();
+    for (_, der) in specimens(&lab) {
+        read(&der);
+        for mutation in mutations(&der) {
+            read(&mutation);
+        }
+    }
+}
+
+#[test]
+fn no_mutation_of_a_pem_file_panics_a_reader() {
+    let lab = Lab::with_ca();
+    for mutation in mutations(&lab.read("fw.key")).into_iter().chain(mutations(&lab.read("acme/device/root.pem"))) {
+        read(&mutation);
+    }
+}
+
+#[test]
+fn inspect_survives_a_sample_of_every_mutation() {
+    let lab = Lab::with_ca();
+    for (name, der) in specimens(&lab) {
+        for mutation in mutations(&der).iter().step_by(97) {
+            lab.survives(name, mutation);
+        }
+    }
+}
+
+#[test]
+fn inspect_survives_monsters() {
+    let lab = Lab::new();
+    for (name, bytes) in monsters() {
+        for run in lab.survives(name, &bytes) {
+            run.exits(1);
+        }
+        // As PEM the promise of a label is believed until the content is read.
+        for kind in [Kind::Certificate, Kind::Request, Kind::Crl, Kind::Cms, Kind::Pkcs8Key, Kind::PublicKey] {
+            lab.survives(name, Document::to_pem(kind, &bytes).as_bytes());
+        }
+    }
+}
+
+#[test]
+fn every_command_survives_monsters() {
+    let lab = Lab::with_ca();
+    lab.write("app.bin", "firmware");
+    for (name, bytes) in monsters() {
+        lab.write("hostile", &bytes);
+        for (words, code) in [
+            ("csr hostile --profile idevid --serial 1 -o out", 1),
+            ("enroll hostile --profile idevid --ca acme -o out", 1),
+            ("sign app.bin --as cms --key fw.key --cert hostile -o out", 1),
+            ("verify app.bin --as cms --signature hostile --trust acme/firmware/root.pem -o out", 3),
+            ("verify hostile --as cms --trust acme/firmware/root.pem -o out", 3),
+            ("verify app.bin --as raw --signature hostile --cert fw.pem -o out", 3),
+        ] {
+            let started = Instant::now();
+            let run = lab.bulla(words).exits(code);
+            assert!(started.elapsed() < PATIENCE, "{name}: {words}");
+            assert!(!(run.text() + &run.stderr).contains('\x1b'), "{name}: {words}");
+            assert!(!lab.has("out"));
+        }
+    }
+}
+
+#[test]
+fn names_from_a_document_reach_no_terminal_raw() {
+    let lab = Lab::with_ca();
+    for (name, der) in specimens(&lab) {
+        for evil in
+            [&b"\x1b[2J\x07\x00AA"[..], b"\xe2\x80\xaeAAAAA", b"\xe2\x81\xa6AAAAA", b"\xc2\x9b31mAAA", b"\r\n\tAAAAA"]
+        {
+            let mut changed = der.clone();
+            let places: Vec<usize> =
+                (0..der.len().saturating_sub(8)).filter(|at| der[*at..*at + 8] == *b"AAAAAAAA").collect();
+            for at in &places {
+                changed[*at..*at + 8].copy_from_slice(evil);
+            }
+            assert_eq!(places.is_empty(), !matches!(name, "request" | "certificate"), "{name}");
+            if !places.is_empty() {
+                lab.survives(name, &changed)[0].text();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_asks_for_too_much_work_is_refused_at_once() {
+    let lab = Lab::new();
+    lab.write("pass", "secret");
+    lab.bulla("keygen --passphrase-from file:pass --encoding der -o slow.key").ok();
+    let mut key = lab.read("slow.key");
+    // N = 16384, r = 8, p = 1 (RFC 7914 section 7), of which p becomes 127.
+    let parameters = [0x02, 0x02, 0x40, 0x00, 0x02, 0x01, 0x08, 0x02, 0x01, 0x01];
+    let at = key.windows(parameters.len()).position(|window| window == parameters).expect("scrypt's parameters");
+    key[at + 9] = 127;
+    lab.write("slow.key", key);
+    let started = Instant::now();
+    lab.refuses("keygen --public slow.key --passphrase-from file:pass -o out", 1, "encryption is not supported");
+    assert!(started.elapsed() < PATIENCE);
+}
