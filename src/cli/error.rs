@@ -221,6 +221,7 @@ fn of_store(error: &store::Error) -> Class {
         store::Error::Busy { .. } => (7, "busy", Some("try again"), true),
         store::Error::File(error) => of_file(error),
         store::Error::Schema { .. } => (1, "schema", Some("use a newer version of bulla"), false),
+        store::Error::DiskFull { .. } => (1, "cannot-write", None, false),
         store::Error::NotAStore { .. } | store::Error::NotPlanned { .. } => (1, "ca-damaged", None, false),
         store::Error::Database { .. } => (1, "store", None, false),
     }

@@ -20,6 +20,7 @@ mod product;
 mod progress;
 mod report;
 mod sign;
+mod signature;
 mod subject;
 mod verify;
 

@@ -12,12 +12,12 @@ use super::error::Usage;
 use super::product;
 use super::progress::Progress;
 use super::report::Report;
-use super::sign::{SchemeArgs, SignatureFormat};
+use super::signature::{PurposeArg, SchemeArgs, SignatureFormat, parse_time};
 use crate::cms::SignedData;
 use crate::files::{self, Creation, Kind, Output, printable, shown};
 use crate::image::{self, Bad, Good, Payload, Policy, Trust, Verdict, raw};
 use crate::key::PublicKey;
-use crate::x509::verify::{Anchors, Purpose};
+use crate::x509::verify::Anchors;
 use crate::x509::{self, Certificate, Chain, Time, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
@@ -66,36 +66,6 @@ pub struct Args {
     force: bool,
     #[command(flatten)]
     scheme: SchemeArgs,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PurposeArg {
-    /// extKeyUsage codeSigning and keyUsage digitalSignature
-    #[default]
-    Firmware,
-    /// extKeyUsage clientAuth, or none
-    TlsClient,
-    /// extKeyUsage serverAuth, or none
-    TlsServer,
-    /// No rule
-    Any,
-}
-
-impl From<PurposeArg> for Purpose {
-    fn from(purpose: PurposeArg) -> Self {
-        match purpose {
-            PurposeArg::Firmware => Self::Firmware,
-            PurposeArg::TlsClient => Self::TlsClient,
-            PurposeArg::TlsServer => Self::TlsServer,
-            PurposeArg::Any => Self::Any,
-        }
-    }
-}
-
-/// Reads RFC 3339.
-pub fn parse_time(text: &str) -> Result<Time, String> {
-    Time::parse(text, &time::format_description::well_known::Rfc3339)
-        .map_err(|_| "must be a time as 2026-11-22T00:00:00Z".to_owned())
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {

@@ -2,12 +2,12 @@
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
-use der::Decode;
 use der::asn1::{AnyRef, GeneralizedTime, OctetStringRef, UtcTime};
+use der::{Decode, Tag};
 
 use super::{Error, RSA_ENCRYPTION, Refusal, ber};
 use crate::key::{self, Digest, Hash, Input, PublicKey, Scheme};
-use crate::x509::{Certificate, Time, members};
+use crate::x509::{CONTEXT_0, Certificate, Time, members};
 
 /// Most certificates taken from one message. A chain has below ten; each costs a parse, and a peer chooses them.
 const CERTIFICATES_LIMIT: usize = 64;
@@ -82,8 +82,8 @@ impl SignedData {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let der = ber::definite(bytes)?;
         let malformed = |what| move |_| Error::Malformed { what };
-        let fields = |der, what| members(der, what).map_err(malformed(what));
-        let [content_type, content] = fields(&der, "its ContentInfo")?[..] else {
+        let fields = |der, tag, what| members(der, tag, what).map_err(malformed(what));
+        let [content_type, content] = fields(&der, Tag::Sequence, "its ContentInfo")?[..] else {
             return Err(Error::Malformed { what: "its ContentInfo" });
         };
         let content_type =
@@ -91,10 +91,10 @@ impl SignedData {
         if content_type != rfc5911::ID_SIGNED_DATA {
             return Err(Error::NotSignedData { found: key::algorithm::oid_name(content_type) });
         }
-        let [signed_data] = fields(content, "its content")?[..] else {
+        let [signed_data] = fields(content, CONTEXT_0, "its content")?[..] else {
             return Err(Error::Malformed { what: "its content" });
         };
-        let parts = fields(signed_data, "its SignedData")?;
+        let parts = fields(signed_data, Tag::Sequence, "its SignedData")?;
         let [version, digests, encapsulated, rest @ ..] = parts.as_slice() else {
             return Err(Error::Malformed { what: "its SignedData" });
         };
@@ -106,7 +106,10 @@ impl SignedData {
         for part in rest {
             match (part.first(), &signers) {
                 (Some(0xa0), None) if certificates.is_empty() => {
-                    for certificate in fields(part, "its certificates")? {
+                    for certificate in fields(part, CONTEXT_0, "its certificates")? {
+                        if certificates.len() == CERTIFICATES_LIMIT {
+                            return Err(Error::Malformed { what: "it has more than 64 certificates" });
+                        }
                         // Attribute certificates and the like are of no use here.
                         if certificate.first() == Some(&0x30) {
                             certificates.push(Certificate::from_der(certificate).map_err(Error::Certificate)?);
@@ -114,12 +117,9 @@ impl SignedData {
                     }
                 }
                 (Some(0xa1), None) => {}
-                (Some(0x31), None) => signers = Some(fields(part, "its signerInfos")?),
+                (Some(0x31), None) => signers = Some(fields(part, Tag::Set, "its signerInfos")?),
                 _ => return Err(Error::Malformed { what: "its SignedData" }),
             }
-        }
-        if certificates.len() > CERTIFICATES_LIMIT {
-            return Err(Error::Malformed { what: "it has more than 64 certificates" });
         }
         let signers = signers.ok_or(Error::Malformed { what: "it has no signerInfos" })?;
         let signers = signers.into_iter().map(SignerInfo::from_der).collect::<Result<_, _>>()?;
@@ -183,7 +183,7 @@ impl SignedData {
 impl SignerInfo {
     fn from_der(der: &[u8]) -> Result<Self, Error> {
         let malformed = || Error::Malformed { what: "its SignerInfo" };
-        let parts = members(der, "its SignerInfo").map_err(|_| malformed())?;
+        let parts = members(der, Tag::Sequence, "its SignerInfo").map_err(|_| malformed())?;
         let [version, identifier, digest_algorithm, rest @ ..] = parts.as_slice() else { return Err(malformed()) };
         let (signed_attributes, rest) = match rest {
             [attributes @ [0xa0, ..], rest @ ..] => {
@@ -212,10 +212,12 @@ impl SignerInfo {
 
     /// The hash that the content must be digested with.
     pub fn digest_hash(&self) -> Result<Hash, Refusal> {
-        let found = members(&self.digest_algorithm, "the digest algorithm").ok().and_then(|parts| match parts[..] {
-            // RFC 5754 section 2: parameters are absent, and NULL must be accepted.
-            [oid] | [oid, [0x05, 0x00]] => ObjectIdentifier::from_der(oid).ok(),
-            _ => None,
+        let found = members(&self.digest_algorithm, Tag::Sequence, "the digest algorithm").ok().and_then(|parts| {
+            match parts[..] {
+                // RFC 5754 section 2: parameters are absent, and NULL must be accepted.
+                [oid] | [oid, [0x05, 0x00]] => ObjectIdentifier::from_der(oid).ok(),
+                _ => None,
+            }
         });
         let name = || found.map_or("(malformed)".to_owned(), key::algorithm::oid_name);
         found
@@ -255,7 +257,7 @@ impl SignerIdentifier {
             let any = AnyRef::from_der(der).map_err(|_| malformed())?;
             return Ok(Self::KeyIdentifier(any.value().to_vec()));
         }
-        match members(der, "its signer identifier").map_err(|_| malformed())?[..] {
+        match members(der, Tag::Sequence, "its signer identifier").map_err(|_| malformed())?[..] {
             [issuer, serial @ [0x02, ..]] => {
                 let serial = AnyRef::from_der(serial).map_err(|_| malformed())?.value().to_vec();
                 Ok(Self::IssuerAndSerial { issuer: issuer.to_vec(), serial })
@@ -283,8 +285,9 @@ impl SignedAttributes {
         let malformed = refuse("are malformed");
         let (mut content_type, mut message_digest, mut signing_time) = (None, None, None);
         let mut seen = Vec::new();
-        for attribute in members(der, "signed attributes").map_err(|_| malformed())? {
-            let [oid, values] = members(attribute, "a signed attribute").map_err(|_| malformed())?[..] else {
+        for attribute in members(der, Tag::Set, "signed attributes").map_err(|_| malformed())? {
+            let [oid, values] = members(attribute, Tag::Sequence, "a signed attribute").map_err(|_| malformed())?[..]
+            else {
                 return Err(malformed());
             };
             let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
@@ -292,7 +295,7 @@ impl SignedAttributes {
                 return Err(Refusal::Attributes { why: "have one attribute twice" });
             }
             seen.push(oid);
-            let values = members(values, "a signed attribute").map_err(|_| malformed())?;
+            let values = members(values, Tag::Set, "a signed attribute").map_err(|_| malformed())?;
             let value = match (oid, values.as_slice()) {
                 (rfc5911::ID_CONTENT_TYPE | rfc5911::ID_MESSAGE_DIGEST | rfc5911::ID_SIGNING_TIME, [value]) => value,
                 (rfc5911::ID_CONTENT_TYPE | rfc5911::ID_MESSAGE_DIGEST | rfc5911::ID_SIGNING_TIME, _) => {
@@ -332,11 +335,11 @@ fn parse_time(der: &[u8]) -> Option<Time> {
 fn encapsulated_content(der: &[u8]) -> Result<(ObjectIdentifier, Option<Vec<u8>>), Error> {
     const WHAT: &str = "its encapContentInfo";
     let malformed = |_| Error::Malformed { what: WHAT };
-    let parts = members(der, WHAT).map_err(malformed)?;
+    let parts = members(der, Tag::Sequence, WHAT).map_err(malformed)?;
     let oid = |der| ObjectIdentifier::from_der(der).map_err(|_| Error::Malformed { what: WHAT });
     match parts[..] {
         [content_type] => Ok((oid(content_type)?, None)),
-        [content_type, explicit @ [0xa0, ..]] => match members(explicit, WHAT).map_err(malformed)?[..] {
+        [content_type, explicit @ [0xa0, ..]] => match members(explicit, CONTEXT_0, WHAT).map_err(malformed)?[..] {
             [octets] => {
                 let octets = <&OctetStringRef>::from_der(octets).map_err(|_| Error::Malformed { what: WHAT })?;
                 Ok((oid(content_type)?, Some(octets.as_bytes().to_vec())))

@@ -72,6 +72,8 @@ pub trait Store: Send {
 pub enum Error {
     /// The database failed.
     Database { path: PathBuf, source: rusqlite::Error },
+    /// There is no room for the database or its journal.
+    DiskFull { path: PathBuf },
     /// The database could not be made.
     File(files::Error),
     /// The file is no store of this program.
@@ -89,6 +91,9 @@ impl fmt::Display for Error {
         match self {
             Self::Database { path, source } => {
                 write!(f, "cannot use the CA's records {}: {source}", files::shown(path))
+            }
+            Self::DiskFull { path } => {
+                write!(f, "cannot write the CA's records {}: No space left on device", files::shown(path))
             }
             Self::File(error) => error.fmt(f),
             Self::NotAStore { path } => write!(f, "{} does not hold a CA's records", files::shown(path)),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{Error, Plan, Reserved, Signed, Store};
@@ -113,6 +114,11 @@ impl SqliteStore {
 fn failure(path: &Path, source: rusqlite::Error) -> Error {
     match source.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { path: path.to_owned() },
+        // The journal's index is the first to find a full disk, and SQLite has no name of its own for that.
+        Some(ErrorCode::DiskFull) => Error::DiskFull { path: path.to_owned() },
+        _ if source.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
+            Error::DiskFull { path: path.to_owned() }
+        }
         Some(ErrorCode::NotADatabase) => Error::NotAStore { path: path.to_owned() },
         _ => Error::Database { path: path.to_owned(), source },
     }

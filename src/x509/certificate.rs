@@ -4,8 +4,8 @@ use std::path::Path;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use der::Decode;
 use der::asn1::BitStringRef;
+use der::{Decode, Tag};
 use x509_cert::ext::pkix::{
     AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
 };
@@ -64,8 +64,8 @@ impl Certificate {
             return Err(Error::Malformed { what: "what follows the certificate" });
         }
         // The signature covers these bytes, and its algorithm is compared as a whole: both come from the original.
-        let [tbs, outer_algorithm, signature] = members(der, WHAT)?[..] else { return Err(malformed()) };
-        let fields = members(tbs, WHAT)?;
+        let [tbs, outer_algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
+        let fields = members(tbs, Tag::Sequence, WHAT)?;
         let version_is_explicit = fields.first().is_some_and(|field| field.first() == Some(&0xa0));
         let inner_algorithm = fields.get(1 + usize::from(version_is_explicit)).ok_or_else(malformed)?;
         let signature =

@@ -7,10 +7,11 @@ use der::asn1::{Any, AnyRef, OctetString, UintRef};
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
-use super::profile::extension;
 use super::request::assemble;
-use super::{Certificate, Error, Name, Profile, ProvenRequest, Time, encode, encode_time, no_expiry};
-use crate::key::{self, Hash, Input, KeyType, PublicKey, Scheme, Signer};
+use super::{
+    Certificate, Error, Name, Profile, ProvenRequest, Time, encode, encode_time, extension, key_identifier, no_expiry,
+};
+use crate::key::{self, Input, KeyType, Scheme, Signer};
 
 /// ```text
 /// TBSCertificate ::= SEQUENCE {                 -- RFC 5280 section 4.1
@@ -61,13 +62,6 @@ impl Serial {
     pub fn bytes(&self) -> &[u8; 16] {
         &self.0
     }
-}
-
-/// The key identifier of a public key: the leftmost 160 bits of the SHA-256 of its BIT STRING (RFC 7093 section 2).
-pub fn key_identifier(key: &PublicKey) -> Vec<u8> {
-    let mut identifier = Hash::Sha256.digest(key.bits()).bytes().to_vec();
-    identifier.truncate(20);
-    identifier
 }
 
 /// The bytes to be signed for a certificate of `profile` on `request`'s key and names.

@@ -11,9 +11,11 @@
 
 use std::fmt;
 
-use der::asn1::{Any, GeneralizedTime, UtcTime};
-use der::{DateTime, Decode, Encode, Reader, SliceReader};
+use const_oid::ObjectIdentifier;
+use der::asn1::{Any, GeneralizedTime, OctetString, UtcTime};
+use der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, TagNumber};
 use time::OffsetDateTime;
+use x509_cert::ext::Extension as DerExtension;
 
 mod alt_name;
 mod certificate;
@@ -31,6 +33,7 @@ pub use name::Name;
 pub use profile::{Hierarchy, Identity, Profile};
 pub use request::{ProvenRequest, Request, Wanted};
 
+use crate::key::{Hash, PublicKey};
 use crate::{files, key};
 
 /// Why a certificate, request or name could not be read or made.
@@ -124,13 +127,16 @@ pub fn colon_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// Splits a constructed DER value (any tag) into the whole encodings of its members. Lengths must be DER's; bytes
-/// after the value are an error.
-pub(crate) fn members<'a>(der: &'a [u8], what: &'static str) -> Result<Vec<&'a [u8]>, Error> {
+/// The tag `[0]`, constructed.
+pub(crate) const CONTEXT_0: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+
+/// Splits a constructed DER value into the whole encodings of its members. The tag must be `tag`, lengths must be DER's;
+/// bytes after the value are an error.
+pub(crate) fn members<'a>(der: &'a [u8], tag: Tag, what: &'static str) -> Result<Vec<&'a [u8]>, Error> {
     let malformed = |_| Error::Malformed { what };
     let mut reader = SliceReader::new(der).map_err(malformed)?;
     let header = der::Header::decode(&mut reader).map_err(malformed)?;
-    if !header.tag().is_constructed() || header.length() != reader.remaining_len() {
+    if header.tag() != tag || header.length() != reader.remaining_len() {
         return Err(Error::Malformed { what });
     }
     let mut members = Vec::new();
@@ -152,6 +158,19 @@ pub(crate) fn encode_time(time: Time) -> Result<Any, Error> {
         Any::encode_from(&GeneralizedTime::from_date_time(time))
     };
     encoded.map_err(|_| unfit())
+}
+
+/// The key identifier of a public key: the leftmost 160 bits of the SHA-256 of its BIT STRING (RFC 7093 section 2).
+pub fn key_identifier(key: &PublicKey) -> Vec<u8> {
+    let mut identifier = Hash::Sha256.digest(key.bits()).bytes().to_vec();
+    identifier.truncate(20);
+    identifier
+}
+
+/// Puts an extension together.
+fn extension(oid: ObjectIdentifier, critical: bool, value: Vec<u8>) -> Result<DerExtension, Error> {
+    let value = OctetString::new(value).map_err(|_| Error::Malformed { what: "an extension" })?;
+    Ok(DerExtension { extn_id: oid, critical, extn_value: value })
 }
 
 /// Encodes what this crate built itself from checked parts.

@@ -10,7 +10,7 @@ use time::Duration;
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier};
 
-use super::{AltName, Certificate, Error, Name, Time, encode, no_expiry};
+use super::{AltName, Certificate, Error, Name, Time, encode, extension, key_identifier, no_expiry};
 use crate::key::{KeyType, PublicKey};
 
 /// Which of the CA's two roots a profile belongs under. Devices and firmware never share one: a device certificate
@@ -322,8 +322,8 @@ impl Profile {
             extensions.push(extension(rfc5280::ID_CE_SUBJECT_ALT_NAME, subject.is_empty(), value)?);
         }
         if self.subject_key_identifier {
-            let octets = OctetString::new(super::issue::key_identifier(key))
-                .map_err(|_| Error::Malformed { what: "subjectKeyIdentifier" })?;
+            let octets =
+                OctetString::new(key_identifier(key)).map_err(|_| Error::Malformed { what: "subjectKeyIdentifier" })?;
             let value = encode("subjectKeyIdentifier", &SubjectKeyIdentifier(octets))?;
             extensions.push(extension(rfc5280::ID_CE_SUBJECT_KEY_IDENTIFIER, false, value)?);
         }
@@ -377,9 +377,4 @@ impl fmt::Display for Identity {
             Self::HardwareModule => "hardwareModuleName",
         })
     }
-}
-
-pub(super) fn extension(oid: ObjectIdentifier, critical: bool, value: Vec<u8>) -> Result<DerExtension, Error> {
-    let value = OctetString::new(value).map_err(|_| Error::Malformed { what: "an extension" })?;
-    Ok(DerExtension { extn_id: oid, critical, extn_value: value })
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc2985, rfc5280, rfc5912};
 use der::asn1::{Any, AnyRef, BitStringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
-use der::{Decode, Encode, Sequence};
+use der::{Decode, Encode, Sequence, Tag};
 use x509_cert::attr::Attribute;
 use x509_cert::ext::Extension as DerExtension;
 
-use super::{AltName, Error, Extension, Name, Profile, encode, members};
+use super::{AltName, CONTEXT_0, Error, Extension, Name, Profile, encode, members};
 use crate::files::{self, Kind};
 use crate::key::{Input, PublicKey, Scheme, Signer};
 
@@ -113,10 +113,10 @@ impl Request {
             let why = "is larger than 256 KiB";
             return Err(Error::Value { what: "a request of", value: format!("{} bytes", der.len()), why });
         }
-        let [info, algorithm, signature] = members(der, WHAT)?[..] else { return Err(malformed()) };
-        let fields = members(info, WHAT)?;
+        let [info, algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
+        let fields = members(info, Tag::Sequence, WHAT)?;
         let (version, subject, spki, attributes) = match fields[..] {
-            [version, subject, spki, attributes] => (version, subject, spki, members(attributes, WHAT)?),
+            [version, subject, spki, attributes] => (version, subject, spki, members(attributes, CONTEXT_0, WHAT)?),
             // Some devices leave the attributes out where there is none.
             [version, subject, spki] => (version, subject, spki, Vec::new()),
             _ => return Err(malformed()),
@@ -127,13 +127,13 @@ impl Request {
         let mut extensions = Vec::new();
         let mut has_challenge_password = false;
         for attribute in attributes {
-            let [oid, values] = members(attribute, WHAT)?[..] else { return Err(malformed()) };
+            let [oid, values] = members(attribute, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
             let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
             if oid == rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD {
                 has_challenge_password = true;
             }
             if oid == rfc5912::ID_EXTENSION_REQ {
-                let [value] = members(values, WHAT)?[..] else { return Err(malformed()) };
+                let [value] = members(values, Tag::Set, WHAT)?[..] else { return Err(malformed()) };
                 if !extensions.is_empty() {
                     return Err(malformed());
                 }
@@ -267,4 +267,45 @@ pub(super) fn assemble(to_be_signed: &[u8], scheme: Scheme, signature: &[u8]) ->
     }
     .to_der()
     .map_err(malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{KeyType, SoftwareKey};
+
+    fn wanted(challenge_password: Option<&str>) -> Wanted {
+        let subject = Name::new(&[(Name::SERIAL_NUMBER, "SN-1")]).unwrap();
+        let challenge_password = challenge_password.map(|text| text.to_owned().into());
+        Wanted { subject, alt_names: Vec::new(), challenge_password }
+    }
+
+    #[test]
+    fn a_challenge_password_is_carried_and_never_shown() {
+        let key = SoftwareKey::generate(KeyType::P256).unwrap();
+        let profile = Profile::named("idevid").unwrap();
+        for (password, is_there) in [(None, false), (Some("s3cret"), true), (Some("s3cr\u{e9}t"), true)] {
+            let request = Request::new(profile, &wanted(password), &key).unwrap();
+            assert_eq!(request.has_challenge_password(), is_there);
+            assert!(!format!("{request:?}").contains("s3cr"));
+            // PrintableString (13) where that is enough, else UTF8String (0c): RFC 2985 section 5.4.1.
+            let tag = if password == Some("s3cret") { 0x13 } else { 0x0c };
+            let encoded = password.map(|text| [&[tag, text.len() as u8], text.as_bytes()].concat());
+            if let Some(encoded) = encoded {
+                assert!(request.der().windows(encoded.len()).any(|window| window == encoded));
+            }
+            request.prove().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_changed_request_proves_nothing() {
+        let key = SoftwareKey::generate(KeyType::Ed25519).unwrap();
+        let request = Request::new(Profile::named("idevid").unwrap(), &wanted(None), &key).unwrap();
+        for at in 0..request.der().len() {
+            let mut changed = request.der().to_vec();
+            changed[at] ^= 1;
+            assert!(Request::from_der(&changed).and_then(Request::prove).is_err(), "byte {at}");
+        }
+    }
 }
