@@ -74,9 +74,14 @@ fn read(path: &Path, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-/// Asks at the terminal, where standard input and standard error both are one.
+/// Whether there is somebody to ask: standard input and standard error both are terminals.
+fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks at the terminal.
 fn prompt(what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !can_ask() {
         return Err(Credential {
             message: format!("there is no terminal to ask for the {what}"),
             hint: "give it by env:VAR, file:PATH or fd:N".to_owned(),
@@ -119,9 +124,7 @@ pub fn unlocked(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context
     }
     let passphrase = match unlock.from {
         Some(from) => Some(from.get(unlock.what, false)?),
-        None if file.is_encrypted() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() => {
-            Some(prompt(unlock.what, false)?)
-        }
+        None if file.is_encrypted() && can_ask() => Some(prompt(unlock.what, false)?),
         None if file.is_encrypted() => {
             return Err(Credential {
                 message: format!("{name} is encrypted and no passphrase was given"),
