@@ -41,9 +41,10 @@ fn openssl_reads_every_key() {
 #[test]
 fn a_tampered_key_is_refused_by_both() {
     let lab = with_passphrases();
-    // Where the private number starts: behind the version of ECPrivateKey, behind e = 65537 of RSAPrivateKey.
+    // Where the private number starts: behind the version of ECPrivateKey, behind e = 65537 of RSAPrivateKey. One RSA
+    // key in a hundred or so has a short private exponent, so that its length is not part of what is looked for.
     let ec = |len| vec![0x02, 0x01, 0x01, 0x04, len];
-    let rsa = vec![0x02, 0x03, 0x01, 0x00, 0x01, 0x02, 0x82, 0x01];
+    let rsa = vec![0x02, 0x03, 0x01, 0x00, 0x01, 0x02];
     for (key_type, before) in [("p256", ec(32)), ("p384", ec(48)), ("rsa2048", rsa)] {
         lab.bulla(&format!("keygen --type {key_type} --encoding der -o {key_type}")).ok();
         let der = lab.read(key_type);
