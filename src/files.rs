@@ -139,18 +139,17 @@ pub fn open(what: &'static str, path: &Path) -> Result<Box<dyn Read + Send>, Err
         }
         return Ok(Box::new(io::stdin()));
     }
-    Ok(Box::new(open_regular(what, path)?.0))
+    Ok(Box::new(open_named(what, path)?))
 }
 
-/// Opens a named file and returns it with its size in bytes; a folder is refused here, not at the first read.
-fn open_regular(what: &'static str, path: &Path) -> Result<(File, u64), Error> {
+/// Opens a named file; a folder is refused here, not at the first read.
+fn open_named(what: &'static str, path: &Path) -> Result<File, Error> {
     let fail = |source| Error::Read { what, path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
-    let metadata = file.metadata().map_err(fail)?;
-    if metadata.is_dir() {
+    if file.metadata().map_err(fail)?.is_dir() {
         return Err(fail(io::Error::from(Errno::ISDIR)));
     }
-    Ok((file, metadata.len()))
+    Ok(file)
 }
 
 /// The size in bytes of a regular file, for a progress bar; `None` for standard input and whatever has no size.

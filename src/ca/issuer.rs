@@ -38,17 +38,13 @@ impl Issuer {
             return Ok(Err(Refusal::ProfileNotServed { profile: profile.name, issuer }));
         }
         let wanted = ask.request.request();
-        let names = |error: x509::Error| Refusal::Names { why: error.to_string() };
-        let alt_names = match wanted.alt_names().and_then(|alt_names| {
+        let identity = wanted.alt_names().and_then(|alt_names| {
             profile.check_names(wanted.subject(), &alt_names)?;
-            Ok(alt_names)
-        }) {
-            Ok(alt_names) => alt_names,
-            Err(error) => return Ok(Err(names(error))),
-        };
-        let identity = match profile.identity(wanted.subject(), &alt_names) {
+            profile.identity(wanted.subject(), &alt_names)
+        });
+        let identity = match identity {
             Ok(identity) => identity,
-            Err(error) => return Ok(Err(names(error))),
+            Err(error) => return Ok(Err(Refusal::Names { why: error.to_string() })),
         };
         let not_after = match ask.validity {
             Some(validity) => now.saturating_add(validity).min(no_expiry()),

@@ -3,8 +3,6 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
-
 use super::Context;
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom};
@@ -98,7 +96,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             .line(format!("{}: {scheme} signature over {}", shown_output(&args.output), files::shown(&args.file)))
             .field("output", args.output.to_string_lossy().into_owned())
             .field("file", args.file.to_string_lossy().into_owned())
-            .field("as", args.signature_format.to_possible_value().map(|value| value.get_name().to_owned()))
+            .field("as", args.signature_format.name())
             .field("scheme", scheme.to_string())
             .field("spki_sha256", key.public_key().fingerprint().to_string()),
     )

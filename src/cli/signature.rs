@@ -17,6 +17,16 @@ pub enum SignatureFormat {
     Cms,
 }
 
+impl SignatureFormat {
+    /// The word on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Cms => "cms",
+        }
+    }
+}
+
 /// The scheme of a signature, where it is not the key's usual one.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Scheme")]

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -77,7 +76,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Ok(offered) => offered,
         Err(bad) => return context.answer(bad_report(&args, &bad), 3),
     };
-    let policy = policy(&args, &offered, context)?;
+    let policy = policy(&args, offered.untrusted, context)?;
     let creation = Creation { private: false, replace: args.force };
     let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
     let mut staged = output.map(Output::stage).transpose()?;
@@ -126,7 +125,9 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     for path in signer.chain(&args.untrusted) {
         match read_certificates("certificate", path) {
             Ok(certificates) => offered.untrusted.extend(certificates),
-            Err(x509::Error::File(error @ files::Error::Read { .. })) => return Err(error.into()),
+            Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => {
+                return Err(error.into());
+            }
             Err(error) => return Ok(Err(Bad { code: "malformed", words: error.to_string() })),
         }
         if Some(path) == args.cert.as_ref() {
@@ -136,7 +137,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     Ok(Ok(offered))
 }
 
-fn policy(args: &Args, offered: &Offered, context: &Context) -> anyhow::Result<Policy> {
+fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Policy> {
     let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
         (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
         (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
@@ -151,7 +152,6 @@ fn policy(args: &Args, offered: &Offered, context: &Context) -> anyhow::Result<P
             return Err(Usage("say whom to trust: --trust, --cert or --public-key".to_owned()).into());
         }
     };
-    let untrusted = offered.untrusted.clone();
     Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at: args.at.unwrap_or(context.now) })
 }
 
@@ -189,13 +189,13 @@ fn cms<'a>(
     }
     let message_path = args.signature.as_ref().unwrap_or(&args.file);
     let bytes = image::read_signature(message_path)?;
-    let message = match signed_data(&bytes, message_path) {
+    let mut message = match signed_data(&bytes, message_path) {
         Ok(message) => message,
         Err(bad) => return Ok(Verdict::Bad(bad)),
     };
-    let mut payload = match (&args.signature, &message.content) {
+    let mut payload = match (&args.signature, message.content.take()) {
         (Some(_), None) => Payload::open(&args.file, observe)?,
-        (None, Some(content)) => Payload::from_bytes(&args.file, content.clone(), observe),
+        (None, Some(content)) => Payload::from_bytes(&args.file, content, observe),
         (Some(_), Some(_)) => {
             let words = "the message holds a content of its own, and a detached one is expected".to_owned();
             return Ok(Verdict::Bad(Bad { code: "not-detached", words }));
@@ -228,7 +228,7 @@ fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
         .line(format!("good  {}", shown(&args.file)))
         .field("verdict", "good")
         .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", format_name(args))
+        .field("as", args.signature_format.name())
         .field("covered", good.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
@@ -265,11 +265,7 @@ fn bad_report(args: &Args, bad: &Bad) -> Report {
         .line(format!("bad   {}: {} ({})", shown(&args.file), printable(&bad.words), bad.code))
         .field("verdict", "bad")
         .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", format_name(args))
+        .field("as", args.signature_format.name())
         .field("code", bad.code)
         .field("reason", printable(&bad.words))
-}
-
-fn format_name(args: &Args) -> Option<String> {
-    args.signature_format.to_possible_value().map(|value| value.get_name().to_owned())
 }

@@ -10,7 +10,7 @@ use super::Error;
 /// Most PEM blocks that are taken from one file. A trust list of every public CA has some hundred and fifty.
 const DOCUMENTS_LIMIT: usize = 10_000;
 
-/// Deepest structure looked into is three levels; this is the longest run of siblings that tells two kinds apart.
+/// Most members of a structure that are looked at. Four tell every two kinds apart; an RSA private key has nine.
 const SIBLINGS: usize = 9;
 
 /// The kinds of document that `bulla` knows by sight.
