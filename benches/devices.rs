@@ -9,7 +9,7 @@ use bulla::ca::{Ca, NewCa};
 use bulla::enroll::{Ask, Authority, Decision};
 use bulla::key::{KeyType, Signer, SoftwareKey};
 use bulla::x509::issue::{self, Serial};
-use bulla::x509::{Hierarchy, Name, Profile, ProvenRequest, Request, Time, Wanted};
+use bulla::x509::{Hierarchy, Name, Profile, ProvenRequest, Request, Time, Variables, Wanted};
 
 mod measure;
 use measure::{BULLA, in_turn, run};
@@ -47,7 +47,7 @@ fn main() -> Result<(), Failure> {
         [
             &mut || (0..FEW).map(|_| with_openssl(folder, next())).sum::<Duration>() / FEW as u32,
             &mut || (0..FEW).map(|_| with_commands(folder, next())).sum::<Duration>() / FEW as u32,
-            &mut || each_of(SLICE, || submitted(&issuer, bare.profile, next, now)),
+            &mut || each_of(SLICE, || submitted(&issuer, &bare.profile, next, now)),
             &mut || each_of(SLICE, || (0..SLICE).try_for_each(|_| bare.issue(next(), now))),
         ],
     );
@@ -94,19 +94,15 @@ fn with_commands(folder: &Path, device: u32) -> Duration {
 fn requested(profile: &Profile, device: u32) -> Result<ProvenRequest, Failure> {
     let key = SoftwareKey::generate(KeyType::P256)?;
     let subject = Name::new(&[(Name::SERIAL_NUMBER, format!("SN-{device}"))])?;
-    let wanted = Wanted { subject, alt_names: Vec::new(), challenge_password: None };
+    let wanted = Wanted { subject, ..Wanted::default() };
     Ok(Request::new(profile, &wanted, &key)?.prove()?)
 }
 
 /// A slice of devices through the CA.
-fn submitted(
-    issuer: &impl Authority,
-    profile: &'static Profile,
-    next: impl Fn() -> u32,
-    now: Time,
-) -> Result<(), Failure> {
+fn submitted(issuer: &impl Authority, profile: &Profile, next: impl Fn() -> u32, now: Time) -> Result<(), Failure> {
     let requests = (0..SLICE).map(|_| requested(profile, next())).collect::<Result<Vec<_>, _>>()?;
-    let asks: Vec<Ask<'_>> = requests.iter().map(|request| Ask { request, profile, validity: None }).collect();
+    let asks: Vec<Ask<'_>> =
+        requests.iter().map(|request| Ask { request, profile, variables: Variables::NONE, validity: None }).collect();
     let decisions = issuer.submit(&asks, now)?;
     let issued = decisions.iter().all(|decision| matches!(decision, Decision::Issued(_)));
     assert!(issued && decisions.len() == SLICE, "the CA refused a device");
@@ -117,16 +113,17 @@ fn submitted(
 struct Bare {
     key: SoftwareKey,
     issuing: bulla::x509::Certificate,
-    profile: &'static Profile,
+    profile: Profile,
 }
 
 impl Bare {
     fn issue(&self, device: u32, now: Time) -> Result<(), Failure> {
-        let request = requested(self.profile, device)?;
+        let request = requested(&self.profile, device)?;
         let scheme = self.key.public_key().key_type().usual_scheme();
+        let names = self.profile.names(request.request().subject(), &[], Variables::NONE, None)?;
         let validity = (now, self.profile.not_after(now));
         let to_be_signed =
-            issue::to_be_signed(self.profile, &request, &self.issuing, scheme, Serial::random()?, validity)?;
+            issue::to_be_signed(&self.profile, &request, &names, &self.issuing, scheme, Serial::random()?, validity)?;
         issue::sign(&to_be_signed, &self.key, scheme)?;
         Ok(())
     }

@@ -256,7 +256,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__csr)
-            opts="-o -h --profile --output --encoding --passphrase-from --force --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --format --color --progress --help"
+            opts="-o -h --profile --output --encoding --passphrase-from --force --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --set --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -318,6 +318,10 @@ _bulla() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -338,7 +342,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__enroll)
-            opts="-o -h --key --profile --ca --valid-for --output --passphrase-from --ca-passphrase-from --force --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --format --color --progress --help"
+            opts="-o -h --key --profile --ca --valid-for --output --passphrase-from --ca-passphrase-from --force --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --set --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -409,6 +413,10 @@ _bulla() {
                     return 0
                     ;;
                 --permanent-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

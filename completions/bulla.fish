@@ -81,6 +81,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand csr" -l uri -d 'Alternative 
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l email -d 'Alternative name: an e-mail address' -r
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l hw-module -d 'Alternative name: hardwareModuleName (RFC 4108), as TYPE-OID:SERIAL or TYPE-OID:hex:DIGITS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l permanent-id -d 'Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l set -d 'A variable of the profile, from which it makes names of its own' -r
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -107,6 +108,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l uri -d 'Alternati
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l email -d 'Alternative name: an e-mail address' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l hw-module -d 'Alternative name: hardwareModuleName (RFC 4108), as TYPE-OID:SERIAL or TYPE-OID:hex:DIGITS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l permanent-id -d 'Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l set -d 'A variable of the profile, from which it makes names of its own' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l color -d 'When to use colour' -r -f -a "auto\t''

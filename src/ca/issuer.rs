@@ -8,7 +8,7 @@ use crate::enroll::{Ask, Authority, AuthorityError, Decision, Refusal};
 use crate::key::Signer;
 use crate::store::{self, Plan, Reserved, Signed, SqliteStore, Store};
 use crate::x509::issue::{self, Serial};
-use crate::x509::{self, Certificate, Chain, Hierarchy, Profile, Time, colon_hex, no_expiry, rfc3339};
+use crate::x509::{self, Certificate, Chain, Hierarchy, Profile, Role, Time, colon_hex, no_expiry, rfc3339};
 
 /// The issuing CA of one hierarchy, with its key and the records.
 pub struct Issuer {
@@ -24,26 +24,30 @@ impl Issuer {
         Self { hierarchy, chain, signer, store: Mutex::new(store) }
     }
 
-    /// The profiles that an issuer of this hierarchy serves: those of its own hierarchy and no others.
+    /// The built-in profiles that belong to this hierarchy alone.
     pub fn profiles(hierarchy: Hierarchy) -> impl Iterator<Item = &'static Profile> {
-        Profile::built_in().iter().filter(move |profile| profile.hierarchy == hierarchy)
+        Profile::built_in()
+            .iter()
+            .filter(move |profile| profile.hierarchy == Some(hierarchy) && profile.role == Role::Request)
     }
 
     /// Decides whether an ask may be granted, and plans its certificate. Everything that authorises stands here,
     /// before the signer.
     fn plan(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Plan, Refusal>, x509::Error> {
         let profile = ask.profile;
-        if profile.hierarchy != self.hierarchy {
+        if !profile.serves(self.hierarchy) || profile.role != Role::Request {
             let issuer = self.hierarchy.name().to_owned();
-            return Ok(Err(Refusal::ProfileNotServed { profile: profile.name, issuer }));
+            return Ok(Err(Refusal::ProfileNotServed { profile: profile.name.clone(), issuer }));
         }
         let wanted = ask.request.request();
-        let identity = wanted.alt_names().and_then(|alt_names| {
-            profile.check_names(wanted.subject(), &alt_names)?;
-            profile.identity(wanted.subject(), &alt_names)
+        let granted = wanted.alt_names().and_then(|alt_names| {
+            profile.check_key(ask.request.public_key())?;
+            let issuer = Some(self.chain.leaf().subject());
+            let names = profile.names(wanted.subject(), &alt_names, ask.variables, issuer)?;
+            Ok((profile.identity(&names)?, names))
         });
-        let identity = match identity {
-            Ok(identity) => identity,
+        let (identity, names) = match granted {
+            Ok(granted) => granted,
             Err(error) => return Ok(Err(Refusal::Names { why: error.to_string() })),
         };
         let not_after = match ask.validity {
@@ -56,16 +60,17 @@ impl Issuer {
         }
         let scheme = self.signer.public_key().key_type().usual_scheme();
         let serial = Serial::random()?;
-        let validity = (now, not_after);
-        let to_be_signed = issue::to_be_signed(profile, ask.request, self.chain.leaf(), scheme, serial, validity)?;
+        let validity = (profile.not_before(now), not_after);
+        let issuer = self.chain.leaf();
+        let to_be_signed = issue::to_be_signed(profile, ask.request, &names, issuer, scheme, serial, validity)?;
         Ok(Ok(Plan {
             issuer: self.hierarchy.name().to_owned(),
-            profile: profile.name.to_owned(),
+            profile: profile.name.clone(),
             identity,
             spki_sha256: ask.request.public_key().fingerprint().bytes().to_vec(),
             serial: serial.bytes().to_vec(),
-            subject: wanted.subject().to_string(),
-            validity: (now.unix_timestamp(), not_after.unix_timestamp()),
+            subject: names.subject.to_string(),
+            validity: (validity.0.unix_timestamp(), not_after.unix_timestamp()),
             to_be_signed,
         }))
     }
@@ -147,7 +152,7 @@ mod tests {
     use crate::ca::{Ca, NewCa};
     use crate::enroll::{Direct, Enroller, accept};
     use crate::key::{KeyType, SoftwareKey};
-    use crate::x509::{Name, ProvenRequest, Request, Wanted};
+    use crate::x509::{Name, ProvenRequest, Request, Variables, Wanted};
 
     fn now() -> Time {
         Time::from_unix_timestamp(1_800_000_000).unwrap()
@@ -166,7 +171,7 @@ mod tests {
 
     fn request(key: &SoftwareKey, profile: &Profile, serial: &str) -> ProvenRequest {
         let subject = Name::new(&[(Name::SERIAL_NUMBER, serial), (Name::COMMON_NAME, serial)]).unwrap();
-        let wanted = Wanted { subject, alt_names: Vec::new(), challenge_password: None };
+        let wanted = Wanted { subject, ..Wanted::default() };
         Request::new(profile, &wanted, key).unwrap().prove().unwrap()
     }
 
@@ -175,11 +180,15 @@ mod tests {
     }
 
     fn idevid() -> &'static Profile {
-        Profile::named("idevid").unwrap()
+        built_in("idevid")
+    }
+
+    fn built_in(name: &str) -> &'static Profile {
+        Profile::built_in().iter().find(|profile| profile.name == name).unwrap()
     }
 
     fn ask(request: &ProvenRequest) -> Ask<'_> {
-        Ask { request, profile: idevid(), validity: None }
+        Ask { request, profile: idevid(), variables: Variables::NONE, validity: None }
     }
 
     fn leaf(decision: &Decision) -> &Certificate {
@@ -230,7 +239,7 @@ mod tests {
         let ca = new_ca(folder.path());
         let issuer = issuer(&ca, Hierarchy::Device);
         let (one, two) = (key(), key());
-        let firmware = Profile::named("firmware").unwrap();
+        let firmware = built_in("firmware");
         let requests = [
             request(&one, idevid(), "A"),
             request(&two, idevid(), "A"),
@@ -267,7 +276,7 @@ mod tests {
         let firmware = ca.anchors(Hierarchy::Firmware).unwrap();
         assert!(accept(chain.clone(), &ask(&a), &firmware, now()).is_err());
         let mut other_profile = ask(&a);
-        other_profile.profile = Profile::named("tls-client").unwrap();
+        other_profile.profile = built_in("tls-client");
         assert!(accept(chain, &other_profile, &device, now()).is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::key::{self, KeyFile, KeyRef, KeyType, Passphrase, Signer, SoftwareKey
 use crate::store::{self, SqliteStore};
 use crate::x509::issue::{self, Serial};
 use crate::x509::verify::Anchors;
-use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Profile, Request, Time, Wanted, rfc3339};
+use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Profile, Request, Time, Variables, Wanted, rfc3339};
 
 mod issuer;
 
@@ -69,25 +69,22 @@ impl NewCa<'_> {
 
     /// Makes a root and an issuing CA under it.
     fn create_hierarchy(&self, folder: &Path, hierarchy: Hierarchy, now: Time) -> Result<Chain, Error> {
-        let title = match hierarchy {
-            Hierarchy::Device => "Device",
-            Hierarchy::Firmware => "Firmware",
-        };
         let fail = |source| files::Error::Write { path: folder.to_owned(), source };
         DirBuilder::new().mode(0o700).create(folder).map_err(fail)?;
-        let subject = Name::new(&[
-            (Name::ORGANIZATION, self.name.to_owned()),
-            (Name::COMMON_NAME, format!("{} {title} CA", self.name)),
-        ])?;
+        let mut variables = Variables::default();
+        variables.set("name", self.name);
+        let profile = Profile::named(&format!("{}-root", hierarchy.name()))?;
+        let names = profile.names(&Name::empty(), &[], &variables, None)?;
         let root_key = SoftwareKey::generate(self.key_type)?;
-        let root = issue::root(self.name, &format!("{} {title} Root CA", self.name), &root_key, now)?;
+        let root = issue::root(&profile, &names, &root_key, (profile.not_before(now), profile.not_after(now)))?;
+        let profile = Profile::named(&format!("{}-issuing", hierarchy.name()))?;
         let issuing_key = SoftwareKey::generate(self.key_type)?;
-        let profile = Profile::issuing(hierarchy);
-        let wanted = Wanted { subject, alt_names: Vec::new(), challenge_password: None };
-        let request = Request::new(profile, &wanted, &issuing_key)?.prove()?;
+        let wanted = Wanted { variables, ..Wanted::default() };
+        let request = Request::new(&profile, &wanted, &issuing_key)?.prove()?;
+        let names = profile.names(&Name::empty(), &[], &wanted.variables, Some(root.subject()))?;
         let scheme = self.key_type.usual_scheme();
-        let validity = (now, profile.not_after(now));
-        let to_be_signed = issue::to_be_signed(profile, &request, &root, scheme, Serial::random()?, validity)?;
+        let (serial, validity) = (Serial::random()?, (profile.not_before(now), profile.not_after(now)));
+        let to_be_signed = issue::to_be_signed(&profile, &request, &names, &root, scheme, serial, validity)?;
         let issuing = issue::sign(&to_be_signed, &root_key, scheme)?;
         for (stem, key, certificate) in [("root", &root_key, &root), ("issuing", &issuing_key, &issuing)] {
             let (kind, der) = key.to_file(self.passphrase.map(|passphrase| (Wrapping::default(), passphrase)))?;

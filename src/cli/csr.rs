@@ -46,7 +46,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let wanted = args.subject.wanted()?;
     let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let key = keys::open(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
-    let request = Request::new(profile, &wanted, &key)?;
+    let request = Request::new(&profile, &wanted, &key)?;
     product::write(output, Kind::Request, request.der(), args.encoding)?;
     let spki = key.public_key().fingerprint();
     let subject = request.subject().to_string();

@@ -15,7 +15,7 @@ use crate::ca::{Ca, Issuer};
 use crate::enroll::{Ask, Direct, Enroller};
 use crate::files::{Creation, shown_output};
 use crate::key::KeyRef;
-use crate::x509::{Hierarchy, Profile, ProvenRequest, Request, colon_hex, rfc3339};
+use crate::x509::{Hierarchy, Profile, ProvenRequest, Request, Wanted, colon_hex, rfc3339};
 
 /// Get a certificate from a CA, for a request or a key
 ///
@@ -62,8 +62,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (ca, named) = Ca::find(&args.ca)?;
     let profile = profile(args.profile.as_deref(), named)?;
     let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
-    let request = request(&args, profile, context)?;
-    let hierarchy = named.unwrap_or(profile.hierarchy);
+    let wanted = args.subject.wanted()?;
+    let request = request(&args, &profile, &wanted, context)?;
+    let undecided = || Usage("the issuer must be said: add its name to --ca, as acme/device".to_owned());
+    let hierarchy = named.or(profile.hierarchy).ok_or_else(undecided)?;
     let unlock = Unlock {
         from: args.ca_passphrase_from.as_ref(),
         flag: "--ca-passphrase-from",
@@ -72,7 +74,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let signer = keys::unlocked(ca.issuing_key(hierarchy)?, "the CA's key", unlock, context)?;
     let issuer = ca.issuer(hierarchy, Box::new(signer))?;
     let enroller: Box<dyn Enroller> = Box::new(Direct::new(issuer, ca.anchors(hierarchy)?));
-    let chain = enroller.enroll(&Ask { request: &request, profile, validity: args.valid_for }, context.now)?;
+    let variables = &wanted.variables;
+    let ask = Ask { request: &request, profile: &profile, variables, validity: args.valid_for };
+    let chain = enroller.enroll(&ask, context.now)?;
     output.write(chain.to_pem().as_bytes())?;
     let leaf = chain.leaf();
     if args.valid_for.is_some() && leaf.not_before() < context.now {
@@ -100,19 +104,18 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// The profile that was said: by its name, or by an issuer that serves only one.
-fn profile(name: Option<&str>, issuer: Option<Hierarchy>) -> anyhow::Result<&'static Profile> {
+fn profile(name: Option<&str>, issuer: Option<Hierarchy>) -> anyhow::Result<Profile> {
     if let Some(name) = name {
         return Ok(Profile::named(name)?);
     }
     let served: Vec<&Profile> = issuer.map(|hierarchy| Issuer::profiles(hierarchy).collect()).unwrap_or_default();
     match served.as_slice() {
-        [one] => Ok(one),
+        [one] => Ok((*one).clone()),
         _ => Err(Usage("the profile must be said: add --profile NAME".to_owned()).into()),
     }
 }
 
-fn request(args: &Args, profile: &'static Profile, context: &Context) -> anyhow::Result<ProvenRequest> {
-    let wanted = args.subject.wanted()?;
+fn request(args: &Args, profile: &Profile, wanted: &Wanted, context: &Context) -> anyhow::Result<ProvenRequest> {
     let request = match (&args.request, &args.key) {
         (Some(_), _) if !(wanted.subject.is_empty() && wanted.alt_names.is_empty()) => {
             let message = "a request brings its own names; name flags go with --key";
@@ -121,7 +124,7 @@ fn request(args: &Args, profile: &'static Profile, context: &Context) -> anyhow:
         (Some(path), _) => Request::read(path)?,
         (None, Some(reference)) => {
             let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
-            Request::new(profile, &wanted, &key)?
+            Request::new(profile, wanted, &key)?
         }
         (None, None) => return Err(Usage("give a request, or a key with --key".to_owned()).into()),
     };

@@ -195,9 +195,11 @@ fn of_certificate(error: &x509::Error) -> Class {
         x509::Error::Malformed { .. } => (1, "malformed", None, false),
         x509::Error::Value { .. } => (1, "value", None, false),
         x509::Error::Profile { .. } => (1, "profile", None, false),
+        x509::Error::Variable { .. } => (1, "profile-variable", None, false),
+        x509::Error::ProfileFile { .. } => (1, "profile-file", None, false),
         x509::Error::UnknownProfile { .. } => (2, "unknown-profile", None, false),
         x509::Error::Chain { .. } => (1, "chain", None, false),
-        x509::Error::Root(_) => (1, "certificate", None, false),
+        x509::Error::Root(_) | x509::Error::RootDiffers { .. } => (1, "certificate", None, false),
     }
 }
 
@@ -261,8 +263,11 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         match cause.downcast_ref::<x509::Error>() {
             Some(x509::Error::UnknownProfile { .. }) => {
-                let names: Vec<&str> = x509::Profile::built_in().iter().map(|profile| profile.name).collect();
+                let names: Vec<&str> = x509::Profile::built_in_names().collect();
                 return Some(format!("the profiles are {}", names.join(", ")));
+            }
+            Some(x509::Error::Variable { variable, .. }) => {
+                return Some(format!("give it with --set {variable}=VALUE"));
             }
             Some(x509::Error::Profile { .. }) => {
                 return Some("see the flags for names: bulla csr --help".to_owned());
@@ -271,7 +276,7 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
         }
         match cause.downcast_ref::<enroll::Error>() {
             Some(enroll::Error::Refused(enroll::Refusal::ProfileNotServed { profile, .. })) => {
-                let hierarchy = x509::Profile::named(profile).ok()?.hierarchy;
+                let hierarchy = x509::Profile::named(profile).ok()?.hierarchy?;
                 Some(format!("profile {profile} belongs to the issuer {}", hierarchy.name()))
             }
             Some(enroll::Error::Refused(enroll::Refusal::OutlivesIssuer { .. })) => {

@@ -98,7 +98,7 @@ fn certificate(certificate: &Certificate, at: Time) -> Report {
     };
     let report = Report::of_part()
         .field("kind", "certificate")
-        .field("profile", profile.map(|profile| profile.name))
+        .field("profile", profile.map(|profile| profile.name.as_str()))
         .field("version", certificate.version())
         .field("not_before", rfc3339(from))
         .field("not_after", rfc3339(until))

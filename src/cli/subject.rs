@@ -1,6 +1,6 @@
 //! Flags that say who a certificate is for, shared by `csr` and `enroll`.
 
-use crate::x509::{self, AltName, Name, Wanted};
+use crate::x509::{self, AltName, Name, Variables, Wanted};
 
 /// Subject and alternative names.
 #[derive(Debug, Default, clap::Args)]
@@ -33,9 +33,29 @@ pub struct SubjectArgs {
     /// Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID
     #[arg(long, value_name = "VALUE")]
     permanent_id: Vec<String>,
+    /// A variable of the profile, from which it makes names of its own
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
+    set: Vec<(String, String)>,
+}
+
+/// Reads `NAME=VALUE`.
+fn parse_variable(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "must be NAME=VALUE".to_owned())
 }
 
 impl SubjectArgs {
+    fn variables(&self) -> Result<Variables, x509::Error> {
+        let mut variables = Variables::default();
+        for (name, value) in &self.set {
+            if !variables.set(name, value) {
+                let why = "has two values";
+                return Err(x509::Error::Value { what: "the variable", value: name.clone(), why });
+            }
+        }
+        Ok(variables)
+    }
+
     /// What the flags ask for.
     pub fn wanted(&self) -> Result<Wanted, x509::Error> {
         let mut attributes = self.subject.as_deref().map_or(Ok(Vec::new()), Name::parse)?;
@@ -51,6 +71,11 @@ impl SubjectArgs {
         add(&self.ip, AltName::ip)?;
         add(&self.uri, AltName::uri)?;
         add(&self.email, AltName::email)?;
-        Ok(Wanted { subject: Name::new(&attributes)?, alt_names, challenge_password: None })
+        Ok(Wanted {
+            subject: Name::new(&attributes)?,
+            alt_names,
+            variables: self.variables()?,
+            challenge_password: None,
+        })
     }
 }

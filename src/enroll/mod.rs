@@ -8,7 +8,7 @@ use std::fmt;
 use time::Duration;
 
 use crate::x509::verify::{self, Anchors, Purpose};
-use crate::x509::{self, Chain, Profile, ProvenRequest, Time};
+use crate::x509::{self, Chain, Profile, ProvenRequest, Time, Variables};
 
 /// What is asked of a CA: a certificate of a profile, for a key that the requester has proved to hold.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +16,9 @@ pub struct Ask<'a> {
     /// The request; the names in it are wishes, which the CA checks against the profile.
     pub request: &'a ProvenRequest,
     /// The profile, always said and never inferred from the request.
-    pub profile: &'static Profile,
+    pub profile: &'a Profile,
+    /// The values of the profile's variables, where the names in the request do not give them.
+    pub variables: &'a Variables,
     /// How long the certificate shall be valid, where it is not the profile's own time.
     pub validity: Option<Duration>,
 }
@@ -34,7 +36,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// This issuer does not issue that profile.
-    ProfileNotServed { profile: &'static str, issuer: String },
+    ProfileNotServed { profile: String, issuer: String },
     /// The names are not what the profile allows.
     Names { why: String },
     /// A live certificate of this identity and profile is for another key.

@@ -290,7 +290,7 @@ mod tests {
     use crate::cms::{SignedData, Signing};
     use crate::key::{KeyType, Signer, SoftwareKey};
     use crate::x509::issue::{self, Serial};
-    use crate::x509::{Name, Profile, Request, Wanted, no_expiry};
+    use crate::x509::{Name, Names, Profile, Request, Variables, Wanted, no_expiry};
 
     struct Maker {
         key: SoftwareKey,
@@ -305,14 +305,20 @@ mod tests {
     /// A firmware signer right under a root.
     fn maker(key_type: KeyType) -> Maker {
         let root_key = SoftwareKey::generate(KeyType::P256).unwrap();
-        let root = issue::root("Test", "Test Root", &root_key, now()).unwrap();
+        let root_profile = Profile::named("firmware-root").unwrap();
+        let mut variables = Variables::default();
+        variables.set("name", "Test");
+        let names = root_profile.names(&Name::empty(), &[], &variables, None).unwrap();
+        let root = issue::root(&root_profile, &names, &root_key, (now(), no_expiry())).unwrap();
         let key = SoftwareKey::generate(key_type).unwrap();
         let profile = Profile::named("firmware").unwrap();
         let subject = Name::new(&[(Name::COMMON_NAME, "signer")]).unwrap();
-        let wanted = Wanted { subject, alt_names: Vec::new(), challenge_password: None };
-        let request = Request::new(profile, &wanted, &key).unwrap().prove().unwrap();
+        let names = Names { subject: subject.clone(), alt_names: Vec::new() };
+        let wanted = Wanted { subject, ..Wanted::default() };
+        let request = Request::new(&profile, &wanted, &key).unwrap().prove().unwrap();
         let (scheme, serial) = (KeyType::P256.usual_scheme(), Serial::random().unwrap());
-        let to_be_signed = issue::to_be_signed(profile, &request, &root, scheme, serial, (now(), no_expiry())).unwrap();
+        let validity = (now(), no_expiry());
+        let to_be_signed = issue::to_be_signed(&profile, &request, &names, &root, scheme, serial, validity).unwrap();
         let leaf = issue::sign(&to_be_signed, &root_key, scheme).unwrap();
         let trust = Trust::Anchors(Anchors::new(vec![root.clone()]).unwrap());
         let policy = Policy { trust, untrusted: Vec::new(), purpose: Purpose::Firmware, at: now() };

@@ -8,7 +8,7 @@ use der::asn1::{Any, Ia5String, OctetString};
 use der::{Decode, Encode, Sequence};
 use x509_cert::ext::pkix::name::{GeneralName, HardwareModuleName, OtherName};
 
-use super::{Error, Name};
+use super::{Error, Name, unhex};
 use crate::files;
 
 /// id-on-hardwareModuleName (RFC 4108 section 5).
@@ -124,6 +124,40 @@ impl AltName {
         Ok(Self::PermanentIdentifier { value: Some(value.to_owned()), assigner })
     }
 
+    /// The names of the forms that are written, as [`AltName::form`] gives them.
+    pub const FORMS: [&str; 6] = ["dns", "ip", "uri", "email", "hardwareModuleName", "permanentIdentifier"];
+
+    /// Reads the value of a form of [`AltName::FORMS`], written as the constructors of this type have it.
+    pub fn of_form(form: &str, value: &str) -> Result<Self, Error> {
+        match form {
+            "dns" => Self::dns(value),
+            "ip" => Self::ip(value),
+            "uri" => Self::uri(value),
+            "email" => Self::email(value),
+            "hardwareModuleName" => Self::hardware_module(value),
+            "permanentIdentifier" => Self::permanent_identifier(value),
+            _ => Err(Error::Value { what: "alternative name", value: form.to_owned(), why: "is not written" }),
+        }
+    }
+
+    /// The ways to write its value that [`AltName::of_form`] reads.
+    pub(super) fn spellings(&self) -> Vec<String> {
+        match self {
+            Self::Dns(text) | Self::Uri(text) | Self::Email(text) => vec![text.clone()],
+            Self::Ip(address) => vec![address.to_string()],
+            Self::HardwareModule { hw_type, serial } => {
+                let hex: String = serial.iter().map(|byte| format!("{byte:02x}")).collect();
+                let text = std::str::from_utf8(serial).ok().map(|text| format!("{hw_type}:{text}"));
+                let digits = [format!("{hw_type}:hex:{hex}"), format!("{hw_type}:hex:{}", hex.to_uppercase())];
+                text.into_iter().chain(digits).collect()
+            }
+            Self::PermanentIdentifier { value: Some(value), assigner } => {
+                vec![assigner.map_or_else(|| value.clone(), |assigner| format!("{value},{assigner}"))]
+            }
+            Self::PermanentIdentifier { value: None, .. } | Self::Other { .. } => Vec::new(),
+        }
+    }
+
     /// The form's name, in messages and profiles.
     pub fn form(&self) -> &str {
         match self {
@@ -237,13 +271,6 @@ impl fmt::Display for AltName {
             Self::Other { .. } => Ok(()),
         }
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect()
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Making certificates: the bytes that a CA signs, and the CA's own roots.
 
 use const_oid::db::rfc5280;
-use der::Decode;
-use der::Sequence;
 use der::asn1::{Any, AnyRef, OctetString, UintRef};
+use der::{Decode, Sequence, Tag};
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
+use super::name::Attribute;
 use super::request::assemble;
 use super::{
-    Certificate, Error, Name, Profile, ProvenRequest, Time, encode, encode_time, extension, key_identifier, no_expiry,
+    Certificate, Error, Extension, Name, Names, Profile, ProvenRequest, Time, Variables, encode, encode_time,
+    extension, key_identifier,
 };
 use crate::key::{self, Input, KeyType, Scheme, Signer};
 
@@ -64,22 +65,25 @@ impl Serial {
     }
 }
 
-/// The bytes to be signed for a certificate of `profile` on `request`'s key and names.
+/// The bytes to be signed for a certificate of `profile` on `request`'s key.
 ///
-/// Only the names and the key come from the request, and they are checked against the profile; every extension is the
-/// profile's. `scheme` is what the issuer will sign with.
+/// Only the key comes from the request; `names` come from [`Profile::names`], and are held against the profile once
+/// more, as the key is. Every extension is the profile's. `scheme` is what the issuer will sign with.
 pub fn to_be_signed(
     profile: &Profile,
     request: &ProvenRequest,
+    names: &Names,
     issuer: &Certificate,
     scheme: Scheme,
     serial: Serial,
     validity: (Time, Time),
 ) -> Result<Vec<u8>, Error> {
-    let wanted = request.request();
-    let names = (wanted.subject(), wanted.alt_names()?);
-    profile.check_names(names.0, &names.1)?;
-    let mut extensions = profile.extensions(names.0, &names.1, request.public_key())?;
+    profile.check_key(request.public_key())?;
+    if profile.names(&names.subject, &names.alt_names, Variables::NONE, Some(issuer.subject()))? != *names {
+        let why = "makes other names of these".to_owned();
+        return Err(Error::Profile { profile: profile.name.clone(), why });
+    }
+    let mut extensions = profile.extensions(names, request.public_key())?;
     extensions.push(authority_key_identifier(issuer)?);
     const WHAT: &str = "the certificate";
     let malformed = |_| Error::Malformed { what: WHAT };
@@ -90,8 +94,8 @@ pub fn to_be_signed(
         signature: AnyRef::from_der(&algorithm).map_err(malformed)?,
         issuer: AnyRef::from_der(issuer.subject().der()).map_err(malformed)?,
         validity: Validity { not_before: encode_time(validity.0)?, not_after: encode_time(validity.1)? },
-        subject: AnyRef::from_der(wanted.subject().der()).map_err(malformed)?,
-        subject_public_key_info: AnyRef::from_der(wanted.spki()).map_err(malformed)?,
+        subject: AnyRef::from_der(names.subject.der()).map_err(malformed)?,
+        subject_public_key_info: AnyRef::from_der(request.request().spki()).map_err(malformed)?,
         extensions,
     };
     encode(WHAT, &tbs)
@@ -105,36 +109,78 @@ pub fn sign(to_be_signed: &[u8], issuer: &dyn Signer, scheme: Scheme) -> Result<
 
 /// The issuer's own key identifier; where it has none, the one that its key would get.
 fn authority_key_identifier(issuer: &Certificate) -> Result<DerExtension, Error> {
-    let identifier = match issuer.subject_key_identifier()? {
-        Some(identifier) => identifier,
-        None => key_identifier(&issuer.public_key()?),
-    };
+    match issuer.subject_key_identifier()? {
+        Some(identifier) => authority_key(identifier),
+        None => authority_key(key_identifier(&issuer.public_key()?)),
+    }
+}
+
+fn authority_key(identifier: Vec<u8>) -> Result<DerExtension, Error> {
     let octets = OctetString::new(identifier).map_err(|_| Error::Malformed { what: "authorityKeyIdentifier" })?;
     let value = AuthorityKeyIdentifier { key_identifier: Some(octets), ..Default::default() };
     extension(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, false, encode("authorityKeyIdentifier", &value)?)
 }
 
-/// Makes a self-signed root: organisation and common name, no expiry, keyCertSign and cRLSign, no path length.
-pub fn root(organization: &str, common_name: &str, signer: &dyn Signer, now: Time) -> Result<Certificate, Error> {
-    // rcgen takes any text; these are the rules for names of our own.
-    Name::new(&[(Name::ORGANIZATION, organization), (Name::COMMON_NAME, common_name)])?;
+/// Makes a self-signed root of `profile`. `names` come from [`Profile::names`].
+pub fn root(
+    profile: &Profile,
+    names: &Names,
+    signer: &dyn Signer,
+    validity: (Time, Time),
+) -> Result<Certificate, Error> {
+    let key = signer.public_key();
+    profile.check_key(key)?;
+    let mut extensions = profile.extensions(names, key)?;
+    if profile.authority_key_identifier {
+        extensions.push(authority_key(key_identifier(key))?);
+    }
     let mut parameters = rcgen::CertificateParams::default();
-    parameters.not_before = now;
-    parameters.not_after = no_expiry();
+    (parameters.not_before, parameters.not_after) = validity;
     parameters.serial_number = Some(rcgen::SerialNumber::from_slice(Serial::random()?.bytes()));
-    parameters.distinguished_name = rcgen::DistinguishedName::new();
-    parameters.distinguished_name.push(rcgen::DnType::OrganizationName, organization);
-    parameters.distinguished_name.push(rcgen::DnType::CommonName, common_name);
-    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    parameters.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
-    parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(key_identifier(signer.public_key()));
+    parameters.distinguished_name = distinguished_name(&names.subject)?;
+    parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(key_identifier(key));
+    parameters.custom_extensions = extensions.iter().map(custom_extension).collect();
     let adaptor = RcgenKey::new(signer)?;
     let made = parameters.self_signed(&adaptor);
     // rcgen's error for a foreign key has no room for the reason: it is kept aside.
     if let Some(error) = adaptor.failure.into_inner() {
         return Err(error.into());
     }
-    Certificate::from_der(made.map_err(Error::Root)?.der())
+    let root = Certificate::from_der(made.map_err(Error::Root)?.der())?;
+    // rcgen keeps a name as a map, which loses an attribute that comes twice.
+    if root.subject() != &names.subject {
+        return Err(Error::RootDiffers { what: "subject" });
+    }
+    let as_wanted = |(found, wanted): (&Extension, &DerExtension)| {
+        (found.oid, found.critical, found.value.as_slice())
+            == (wanted.extn_id, wanted.critical, wanted.extn_value.as_bytes())
+    };
+    if root.extensions().len() != extensions.len() || !root.extensions().iter().zip(&extensions).all(as_wanted) {
+        return Err(Error::RootDiffers { what: "profile" });
+    }
+    Ok(root)
+}
+
+/// A name as rcgen has it, each value in the string type that it has.
+fn distinguished_name(name: &Name) -> Result<rcgen::DistinguishedName, Error> {
+    let mut distinguished = rcgen::DistinguishedName::new();
+    for Attribute { oid, value, tag, .. } in name.single_valued()? {
+        let arcs: Vec<u64> = oid.arcs().map(u64::from).collect();
+        let value = match tag {
+            Tag::PrintableString => rcgen::DnValue::PrintableString(value.try_into().map_err(Error::Root)?),
+            Tag::Ia5String => rcgen::DnValue::Ia5String(value.try_into().map_err(Error::Root)?),
+            _ => rcgen::DnValue::Utf8String(value),
+        };
+        distinguished.push(rcgen::DnType::from_oid(&arcs), value);
+    }
+    Ok(distinguished)
+}
+
+fn custom_extension(extension: &DerExtension) -> rcgen::CustomExtension {
+    let arcs: Vec<u64> = extension.extn_id.arcs().map(u64::from).collect();
+    let mut custom = rcgen::CustomExtension::from_oid_content(&arcs, extension.extn_value.as_bytes().to_vec());
+    custom.set_criticality(extension.critical);
+    custom
 }
 
 /// Lends a [`Signer`] to rcgen.

@@ -30,7 +30,10 @@ pub use alt_name::AltName;
 pub use certificate::{Certificate, Chain, Extension, read_certificates};
 pub use crl::{CertificateList, RevokedCertificate};
 pub use name::Name;
-pub use profile::{Hierarchy, Identity, Profile};
+pub use profile::{
+    AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,
+    SubjectRule, Template, Validity, Variable, Variables,
+};
 pub use request::{ProvenRequest, Request, Wanted};
 
 use crate::key::{Hash, PublicKey};
@@ -48,13 +51,19 @@ pub enum Error {
     /// A name, address or other value that cannot go into a certificate, and why.
     Value { what: &'static str, value: String, why: &'static str },
     /// The profile does not allow what was asked for.
-    Profile { profile: &'static str, why: String },
+    Profile { profile: String, why: String },
+    /// A profile makes a name of a variable that has no value.
+    Variable { profile: String, variable: String },
+    /// A profile's file is not what a profile is.
+    ProfileFile { file: String, line: Option<usize>, why: String },
     /// No profile has that name.
     UnknownProfile { name: String },
     /// The certificates given do not follow each other, leaf first.
     Chain { why: &'static str },
     /// rcgen could not make a root certificate.
     Root(rcgen::Error),
+    /// The root certificate is not what its profile makes.
+    RootDiffers { what: &'static str },
 }
 
 impl fmt::Display for Error {
@@ -64,10 +73,16 @@ impl fmt::Display for Error {
             Self::Malformed { what } => write!(f, "{what} is malformed"),
             Self::Key(error) => error.fmt(f),
             Self::Value { what, value, why } => write!(f, "{what} \"{}\" {why}", files::printable(value)),
-            Self::Profile { profile, why } => write!(f, "profile {profile} {why}"),
+            Self::Profile { profile, why } => write!(f, "profile {profile} {}", files::printable(why)),
+            Self::Variable { profile, variable } => write!(f, "profile {profile} needs a value for {variable}"),
+            Self::ProfileFile { file, line, why } => {
+                let place = line.map_or(String::new(), |line| format!(", line {line}"));
+                write!(f, "profile {file}{place}: {}", files::printable(why))
+            }
             Self::UnknownProfile { name } => write!(f, "no profile is named {}", files::printable(name)),
             Self::Chain { why } => write!(f, "the certificates are not a chain: {why}"),
             Self::Root(_) => f.write_str("cannot make the root certificate"),
+            Self::RootDiffers { what } => write!(f, "cannot make the root certificate with this {what}"),
         }
     }
 }
@@ -125,6 +140,14 @@ pub fn rfc3339(time: Time) -> String {
 /// Lower-case hexadecimal pairs with `:` between, as serial numbers are shown.
 pub fn colon_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// Reads pairs of hexadecimal digits.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect()
 }
 
 /// The tag `[0]`, constructed.

@@ -4,12 +4,13 @@ use std::fmt;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc3280, rfc4519};
-use der::asn1::{Any, Ia5StringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use der::asn1::{Any, AnyRef, Ia5StringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use der::{Decode, Tag, Tagged};
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
-use super::{Error, encode};
+use super::{Error, encode, members};
 use crate::files;
 
 /// A distinguished name, kept as its DER bytes.
@@ -23,6 +24,30 @@ use crate::files;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name {
     der: Vec<u8>,
+}
+
+/// An attribute that has its relative distinguished name to itself.
+#[derive(Clone, Debug)]
+pub(super) struct Attribute {
+    /// Its type.
+    pub oid: ObjectIdentifier,
+    /// Its value.
+    pub value: String,
+    /// The string type of the value.
+    pub tag: Tag,
+    /// The DER encoding of the RDN.
+    pub relative_name: Vec<u8>,
+}
+
+impl Attribute {
+    /// Checks a value by the rules for names of our own, and encodes it.
+    pub(super) fn new(oid: ObjectIdentifier, value: &str) -> Result<Self, Error> {
+        let encoded = attribute_value(oid, value)?;
+        let tag = encoded.tag();
+        let rdn = SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value: encoded }]);
+        let rdn = rdn.map_err(|_| Error::Malformed { what: "the name" })?;
+        Ok(Self { oid, value: value.to_owned(), tag, relative_name: encode("the name", &rdn)? })
+    }
 }
 
 /// The string type that an attribute's value must have.
@@ -56,6 +81,18 @@ const ATTRIBUTES: [(&str, ObjectIdentifier, Syntax, usize); 16] = [
     ("pseudonym", rfc3280::PSEUDONYM, Syntax::Directory, 128),
 ];
 
+/// The attribute type that a short name, case-insensitive, or a dotted OID stands for.
+pub(super) fn attribute_type(name: &str) -> Option<ObjectIdentifier> {
+    let known = ATTRIBUTES.iter().find(|(short, ..)| short.eq_ignore_ascii_case(name)).map(|entry| entry.1);
+    known.or_else(|| ObjectIdentifier::new(name).ok())
+}
+
+/// The short name of an attribute type, or its OID.
+pub(super) fn label(oid: ObjectIdentifier) -> String {
+    let known = ATTRIBUTES.iter().find(|entry| entry.1 == oid);
+    known.map_or_else(|| oid.to_string(), |(short, ..)| (*short).to_owned())
+}
+
 impl Name {
     /// The OID of commonName.
     pub const COMMON_NAME: ObjectIdentifier = rfc4519::CN;
@@ -83,13 +120,42 @@ impl Name {
     /// Values are checked against their syntax and upper bound (RFC 5280 appendix A.1); control characters and empty
     /// values are refused, since no peer agrees on them.
     pub fn new<S: AsRef<str>>(attributes: &[(ObjectIdentifier, S)]) -> Result<Self, Error> {
-        let mut rdns: Vec<SetOfVec<AttributeTypeAndValue>> = Vec::with_capacity(attributes.len());
-        for (oid, value) in attributes {
-            let value = attribute_value(*oid, value.as_ref())?;
-            let rdn = SetOfVec::try_from(vec![AttributeTypeAndValue { oid: *oid, value }]);
-            rdns.push(rdn.map_err(|_| Error::Malformed { what: "the name" })?);
-        }
-        Ok(Self { der: encode("the name", &rdns)? })
+        let attribute = |(oid, value): &(_, S)| Ok::<_, Error>(Attribute::new(*oid, value.as_ref())?.relative_name);
+        Self::from_relative_names(&attributes.iter().map(attribute).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Puts relative distinguished names together, each in its DER encoding.
+    pub(super) fn from_relative_names(names: &[Vec<u8>]) -> Result<Self, Error> {
+        let content = names.concat();
+        let name = AnyRef::new(Tag::Sequence, &content).map_err(|_| Error::Malformed { what: "the name" })?;
+        Ok(Self { der: encode("the name", &name)? })
+    }
+
+    /// The attributes in order, each with its original bytes. An RDN of several attributes is refused, as is a value
+    /// that is no UTF8String, PrintableString or IA5String: what an allow-list is about must be what every peer reads.
+    pub(super) fn single_valued(&self) -> Result<Vec<Attribute>, Error> {
+        const WHAT: &str = "the name";
+        let malformed = |_| Error::Malformed { what: WHAT };
+        let attribute = |relative_name: &[u8]| {
+            let [attribute] = members(relative_name, Tag::Set, WHAT)?[..] else {
+                let (value, why) = (self.to_string(), "has two attributes in one place, which no device profile has");
+                return Err(Error::Value { what: "subject", value, why });
+            };
+            let [oid, value] = members(attribute, Tag::Sequence, WHAT)?[..] else {
+                return Err(Error::Malformed { what: WHAT });
+            };
+            let oid = ObjectIdentifier::from_der(oid).map_err(malformed)?;
+            let value = AnyRef::from_der(value).map_err(malformed)?;
+            let text = match value.tag() {
+                Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => std::str::from_utf8(value.value()).ok(),
+                _ => None,
+            };
+            let why = "has a value that is no UTF8String, PrintableString or IA5String";
+            let refuse = || Error::Value { what: "subject attribute", value: label(oid), why };
+            let text = text.ok_or_else(refuse)?.to_owned();
+            Ok(Attribute { oid, value: text, tag: value.tag(), relative_name: relative_name.to_vec() })
+        };
+        members(&self.der, Tag::Sequence, WHAT)?.into_iter().map(attribute).collect()
     }
 
     /// Reads attributes written as `O=Acme, OU=a, OU=b, CN=x`: in the order of the encoding, the reverse of RFC 4514.
@@ -112,9 +178,8 @@ impl Name {
         let attribute = |part: &String| {
             let (name, text) = part.split_once('=').ok_or_else(|| value("must be TYPE=VALUE, ..."))?;
             let name = name.trim();
-            let known = ATTRIBUTES.iter().find(|(short, ..)| short.eq_ignore_ascii_case(name)).map(|entry| entry.1);
-            let oid = known.or_else(|| ObjectIdentifier::new(name).ok());
-            Ok((oid.ok_or_else(|| value("has an attribute type that is not known"))?, text.trim().to_owned()))
+            let oid = attribute_type(name).ok_or_else(|| value("has an attribute type that is not known"))?;
+            Ok((oid, text.trim().to_owned()))
         };
         parts.iter().map(attribute).collect()
     }
@@ -153,6 +218,12 @@ impl Name {
     }
 }
 
+impl Default for Name {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
 impl fmt::Display for Name {
     /// One line, `O=Acme, serialNumber=SN-42`, in the order of the encoding, safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,10 +238,7 @@ impl fmt::Display for Name {
                     _ => " + ",
                 };
                 let value = files::printable(value).replace(',', "\\,");
-                match ATTRIBUTES.iter().find(|entry| entry.1 == *oid) {
-                    Some((short, ..)) => write!(f, "{separator}{short}={value}")?,
-                    None => write!(f, "{separator}{oid}={value}")?,
-                }
+                write!(f, "{separator}{}={value}", label(*oid))?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use der::{Decode, Encode, Sequence, Tag};
 use x509_cert::attr::Attribute;
 use x509_cert::ext::Extension as DerExtension;
 
-use super::{AltName, CONTEXT_0, Error, Extension, Name, Profile, encode, members};
+use super::{AltName, CONTEXT_0, Error, Extension, Name, Profile, Role, Variables, encode, members};
 use crate::files::{self, Kind};
 use crate::key::{Input, PublicKey, Scheme, Signer};
 
@@ -43,12 +43,14 @@ pub struct Request {
 }
 
 /// Who a request asks to be: everything in it that the requester chooses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The subject.
     pub subject: Name,
     /// The subject alternative names, in order.
     pub alt_names: Vec<AltName>,
+    /// The values of the profile's variables, where names do not give them.
+    pub variables: Variables,
     /// A challengePassword attribute (RFC 2985 section 5.4.1), which SCEP and EST carry.
     pub challenge_password: Option<zeroize::Zeroizing<String>>,
 }
@@ -73,12 +75,18 @@ pub(super) struct Signed<'a> {
 impl Request {
     /// Makes and signs a request for a certificate of `profile`.
     ///
-    /// The extensions that the profile puts into the certificate (keyUsage, extKeyUsage, subjectAltName) are asked for
-    /// in an extensionRequest attribute; the CA decides by its own profile all the same.
+    /// The names are those that the profile makes of what is wanted. The extensions that it puts into the certificate
+    /// (keyUsage, extKeyUsage, subjectAltName) are asked for in an extensionRequest attribute; the CA decides by its own
+    /// profile all the same.
     pub fn new(profile: &Profile, wanted: &Wanted, signer: &dyn Signer) -> Result<Self, Error> {
         const WHAT: &str = "the request";
-        profile.check_names(&wanted.subject, &wanted.alt_names)?;
+        if profile.role == Role::Root {
+            let why = "is of a root, which signs itself and asks nobody".to_owned();
+            return Err(Error::Profile { profile: profile.name.clone(), why });
+        }
+        let names = profile.names(&wanted.subject, &wanted.alt_names, &wanted.variables, None)?;
         let public = signer.public_key();
+        profile.check_key(public)?;
         let mut attributes = Vec::new();
         if let Some(password) = &wanted.challenge_password {
             let value = match PrintableStringRef::new(password.as_str()) {
@@ -87,7 +95,7 @@ impl Request {
             };
             attributes.push(attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD, value)?);
         }
-        let extensions = profile.extensions(&wanted.subject, &wanted.alt_names, public)?;
+        let extensions = profile.extensions(&names, public)?;
         if !extensions.is_empty() {
             let value = Any::from_der(&encode(WHAT, &extensions)?).map_err(|_| Error::Malformed { what: WHAT })?;
             attributes.push(attribute(rfc5912::ID_EXTENSION_REQ, value)?);
@@ -95,7 +103,7 @@ impl Request {
         let malformed = |_| Error::Malformed { what: WHAT };
         let info = CertificationRequestInfo {
             version: 0,
-            subject: AnyRef::from_der(wanted.subject.der()).map_err(malformed)?,
+            subject: AnyRef::from_der(names.subject.der()).map_err(malformed)?,
             subject_pk_info: AnyRef::from_der(public.spki()).map_err(malformed)?,
             attributes: SetOfVec::try_from(attributes).map_err(malformed)?,
         };
@@ -277,7 +285,7 @@ mod tests {
     fn wanted(challenge_password: Option<&str>) -> Wanted {
         let subject = Name::new(&[(Name::SERIAL_NUMBER, "SN-1")]).unwrap();
         let challenge_password = challenge_password.map(|text| text.to_owned().into());
-        Wanted { subject, alt_names: Vec::new(), challenge_password }
+        Wanted { subject, challenge_password, ..Wanted::default() }
     }
 
     #[test]
@@ -285,7 +293,7 @@ mod tests {
         let key = SoftwareKey::generate(KeyType::P256).unwrap();
         let profile = Profile::named("idevid").unwrap();
         for (password, is_there) in [(None, false), (Some("s3cret"), true), (Some("s3cr\u{e9}t"), true)] {
-            let request = Request::new(profile, &wanted(password), &key).unwrap();
+            let request = Request::new(&profile, &wanted(password), &key).unwrap();
             assert_eq!(request.has_challenge_password(), is_there);
             assert!(!format!("{request:?}").contains("s3cr"));
             // PrintableString (13) where that is enough, else UTF8String (0c): RFC 2985 section 5.4.1.
@@ -301,7 +309,7 @@ mod tests {
     #[test]
     fn a_changed_request_proves_nothing() {
         let key = SoftwareKey::generate(KeyType::Ed25519).unwrap();
-        let request = Request::new(Profile::named("idevid").unwrap(), &wanted(None), &key).unwrap();
+        let request = Request::new(&Profile::named("idevid").unwrap(), &wanted(None), &key).unwrap();
         for at in 0..request.der().len() {
             let mut changed = request.der().to_vec();
             changed[at] ^= 1;

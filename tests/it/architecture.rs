@@ -18,7 +18,7 @@ const RANKS: [(&str, u8); 9] = [
 ];
 
 /// Crates with behaviour, and the one module that may name each.
-const OWNERS: [(&str, &str); 17] = [
+const OWNERS: [(&str, &str); 18] = [
     ("ring", "key"),
     ("aws_lc_rs", "key"),
     ("p256", "key"),
@@ -27,6 +27,7 @@ const OWNERS: [(&str, &str); 17] = [
     ("sec1", "key"),
     ("rcgen", "x509"),
     ("x509_parser", "x509"),
+    ("toml", "x509"),
     ("pem", "files"),
     ("rusqlite", "store"),
     ("clap", "cli"),
