@@ -9,6 +9,7 @@ use super::Context;
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom, Unlock};
 use super::product;
+use super::profile;
 use super::report::Report;
 use super::subject::SubjectArgs;
 use crate::ca::{Ca, Issuer};
@@ -33,8 +34,8 @@ pub struct Args {
     /// Make the request in memory, from this private key and the name flags
     #[arg(long, value_name = "KEY")]
     key: Option<KeyRef>,
-    /// The certificate profile; may be left out where the issuer serves only one
-    #[arg(long, value_name = "NAME")]
+    /// The certificate profile, a name or a file; may be left out where the issuer serves only one
+    #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
     /// The CA: its folder, or one of its issuers, as acme/device
     #[arg(long, value_name = "CA")]
@@ -60,7 +61,7 @@ pub struct Args {
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (ca, named) = Ca::find(&args.ca)?;
-    let profile = profile(args.profile.as_deref(), named)?;
+    let profile = profile_of(args.profile.as_deref(), named)?;
     let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let wanted = args.subject.wanted()?;
     let request = request(&args, &profile, &wanted, context)?;
@@ -104,9 +105,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// The profile that was said: by its name, or by an issuer that serves only one.
-fn profile(name: Option<&str>, issuer: Option<Hierarchy>) -> anyhow::Result<Profile> {
+fn profile_of(name: Option<&str>, issuer: Option<Hierarchy>) -> anyhow::Result<Profile> {
     if let Some(name) = name {
-        return Ok(Profile::named(name)?);
+        return Ok(profile::find(name, None)?);
     }
     let served: Vec<&Profile> = issuer.map(|hierarchy| Issuer::profiles(hierarchy).collect()).unwrap_or_default();
     match served.as_slice() {

@@ -263,8 +263,7 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         match cause.downcast_ref::<x509::Error>() {
             Some(x509::Error::UnknownProfile { .. }) => {
-                let names: Vec<&str> = x509::Profile::built_in_names().collect();
-                return Some(format!("the profiles are {}", names.join(", ")));
+                return Some("see the profiles: bulla profile list".to_owned());
             }
             Some(x509::Error::Variable { variable, .. }) => {
                 return Some(format!("give it with --set {variable}=VALUE"));

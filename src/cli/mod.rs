@@ -17,6 +17,7 @@ mod inspect;
 mod keygen;
 mod keys;
 mod product;
+mod profile;
 mod progress;
 mod report;
 mod sign;
@@ -79,6 +80,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Ca(ca::Args),
+    Profile(profile::Args),
     Completions(generated::CompletionsArgs),
     Man(generated::ManArgs),
 }
@@ -163,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
+        Command::Profile(args) => profile::run(&args, &context),
         Command::Completions(args) => generated::completions(&args, &context),
         Command::Man(args) => generated::man(&args, &context),
     };

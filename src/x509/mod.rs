@@ -21,6 +21,7 @@ mod alt_name;
 mod certificate;
 mod crl;
 pub mod issue;
+pub mod lint;
 mod name;
 mod profile;
 mod request;

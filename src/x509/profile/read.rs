@@ -2,27 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::marker::PhantomData;
 use std::path::Path;
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5280;
-use der::Decode;
-use der::asn1::AnyRef;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use time::format_description::well_known::Rfc3339;
 use x509_cert::ext::pkix::KeyUsages;
 
 use super::template::{TEXT_LIMIT, is_variable_name};
+use super::words::{Attribute, Bytes, Form, Url, Usage, Words};
 use super::{
-    AltNameRule, AltNameRules, BuiltIn, Identity, KEY_USAGES, OwnExtension, Policy, Profile, Role, Subject,
-    SubjectRule, Template, Validity, Variable, own_oids,
+    AltNameRule, AltNameRules, BuiltIn, Identity, OwnExtension, Policy, Profile, Role, Subject, SubjectRule, Template,
+    Validity, Variable, own_oids,
 };
-use crate::files::{self, printable};
+use crate::files;
 use crate::key::KeyType;
-use crate::x509::name::attribute_type;
-use crate::x509::{AltName, Error, Hierarchy, Time, no_expiry, unhex};
+use crate::x509::{Error, Hierarchy, Time};
 
 /// Largest file that is read. The built-in profiles stay below 2 KiB.
 const FILE_LIMIT: u64 = 64 << 10;
@@ -32,12 +27,8 @@ const DEPTH_LIMIT: usize = 8;
 const LIST_LIMIT: usize = 64;
 /// Most variables: no more than a person gives by hand.
 const VARIABLE_LIMIT: usize = 32;
-/// Longest value of an extension of the profile's own. Readers on devices have a few KiB for the whole certificate.
-const EXTENSION_LIMIT: usize = 4 << 10;
 /// Most bytes of a hexadecimal variable: a SHA-512.
 const HEX_LIMIT: usize = 64;
-/// Years reach past 9999 well before this many days, and every certificate ends there.
-const DAYS_LIMIT: u32 = 8000 * 366;
 
 const SCHEMA: &str = "bulla.profile/1";
 
@@ -51,6 +42,11 @@ impl Profile {
     /// Reads a profile file, and what it extends: a built-in profile, or a file in the same folder.
     pub fn read(path: &Path) -> Result<Self, Error> {
         Source::file(path, 1)?.own()?.profile()
+    }
+
+    /// Reads the content of the profile file at `path`.
+    pub fn parse(content: &[u8], path: &Path) -> Result<Self, Error> {
+        Source::content(content, path, 1)?.own()?.profile()
     }
 
     /// Reads the text of a profile that extends no file, such as [`Profile::to_toml`] gives.
@@ -72,9 +68,12 @@ impl Source {
     }
 
     fn file(path: &Path, depth: usize) -> Result<Self, Error> {
-        let bytes = files::read("the profile", path, FILE_LIMIT)?;
+        Self::content(&files::read("the profile", path, FILE_LIMIT)?, path, depth)
+    }
+
+    fn content(content: &[u8], path: &Path, depth: usize) -> Result<Self, Error> {
         let file = files::shown(path);
-        let text = std::str::from_utf8(&bytes).map_err(|_| refuse(&file, None, "is no text in UTF-8"))?;
+        let text = std::str::from_utf8(content).map_err(|_| refuse(&file, None, "is no text in UTF-8"))?;
         Self::parse(text, file, path.parent(), depth)
     }
 
@@ -283,6 +282,35 @@ struct ExtensionFormat {
     hex: Words<Bytes>,
 }
 
+impl<'de> Deserialize<'de> for SubjectFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyOrList;
+        impl<'de> Visitor<'de> for AnyOrList {
+            type Value = SubjectFormat;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"any\" or a list of attributes")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SubjectFormat, E> {
+                match text {
+                    "any" => Ok(SubjectFormat::Any),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<SubjectFormat, A::Error> {
+                let mut rules = Vec::new();
+                while let Some(rule) = entries.next_element()? {
+                    rules.push(rule);
+                }
+                Ok(SubjectFormat::Listed(rules))
+            }
+        }
+        deserializer.deserialize_any(AnyOrList)
+    }
+}
+
 impl Format {
     /// Checks what no single value shows, and puts the profile together.
     fn into_profile(self, effective: toml::Table) -> Result<Profile, String> {
@@ -477,197 +505,133 @@ fn check_templates(profile: &Profile) -> Result<(), String> {
     Ok(())
 }
 
-/// A value that is written as text.
-struct Words<T>(T);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-trait FromWords: Sized {
-    fn from_words(text: &str) -> Result<Self, String>;
-}
+    const HEAD: &str = "schema = \"bulla.profile/1\"\nname = \"own\"\nextends = \"idevid\"\n";
 
-impl<'de, T: FromWords> Deserialize<'de> for Words<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text<T>(PhantomData<T>);
-        impl<T: FromWords> Visitor<'_> for Text<T> {
-            type Value = T;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-                T::from_words(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Text(PhantomData)).map(Self)
+    fn own(rest: &str) -> Result<Profile, String> {
+        Profile::from_toml(&format!("{HEAD}{rest}")).map_err(|error| error.to_string())
     }
-}
 
-impl<'de> Deserialize<'de> for SubjectFormat {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyOrList;
-        impl<'de> Visitor<'de> for AnyOrList {
-            type Value = SubjectFormat;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"any\" or a list of attributes")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<SubjectFormat, E> {
-                match text {
-                    "any" => Ok(SubjectFormat::Any),
-                    _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
-                }
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<SubjectFormat, A::Error> {
-                let mut rules = Vec::new();
-                while let Some(rule) = entries.next_element()? {
-                    rules.push(rule);
-                }
-                Ok(SubjectFormat::Listed(rules))
-            }
-        }
-        deserializer.deserialize_any(AnyOrList)
+    #[test]
+    fn tables_merge_and_everything_else_replaces() {
+        let base = Profile::named("idevid").unwrap();
+        let profile = own("identity = [\"CN\"]\n[alt-names]\noptional = false").unwrap();
+        assert_eq!(profile.identity, [Identity::CommonName]);
+        assert_eq!((profile.alt_names.allow, profile.alt_names.optional), (base.alt_names.allow, false));
+        assert_eq!((profile.summary, profile.validity), (base.summary, base.validity));
+        assert_eq!(profile.name, "own");
     }
-}
 
-/// One of a few words.
-fn one_of<T: Copy>(what: &str, table: &[(&str, T)], text: &str) -> Result<T, String> {
-    let found = table.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-        format!("\"{}\" is no {what}; there are {}", printable(text), words.join(", "))
-    })
-}
-
-impl FromWords for Option<Hierarchy> {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let table = [("device", Some(Hierarchy::Device)), ("firmware", Some(Hierarchy::Firmware)), ("any", None)];
-        one_of("hierarchy", &table, text)
+    #[test]
+    fn the_effective_text_is_the_same_profile() {
+        let profile = own("not-before = \"2018-03-22T23:59:59Z\"\n[variables]\nx = { type = \"text\" }").unwrap();
+        let again = Profile::from_toml(&profile.to_toml()).unwrap();
+        assert_eq!(again, profile);
+        assert_eq!(again.digest(), profile.digest());
+        assert_ne!(own("").unwrap().digest(), profile.digest());
     }
-}
 
-impl FromWords for Identity {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let table = [
-            ("serialNumber", Self::SerialNumber),
-            ("CN", Self::CommonName),
-            ("dns", Self::DnsName),
-            ("ip", Self::IpAddress),
-            ("hardwareModuleName", Self::HardwareModule),
-        ];
-        one_of("identity", &table, text)
-    }
-}
-
-impl FromWords for KeyType {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let rsa =
-            text.strip_prefix("rsa").and_then(|bits| bits.parse().ok()).filter(|bits| (2048..=8192).contains(bits));
-        let named = [("p256", Self::P256), ("p384", Self::P384), ("p521", Self::P521), ("ed25519", Self::Ed25519)];
-        match rsa {
-            Some(bits) => Ok(Self::Rsa(bits)),
-            None => one_of("key type", &named, text).map_err(|error| error + ", rsa2048 to rsa8192"),
+    #[test]
+    fn a_mistake_is_refused_with_its_line() {
+        for (rest, line, why) in [
+            ("sumary = \"x\"", 4, "unknown field `sumary`"),
+            ("[alt-names]\nneeds = []", 5, "unknown field `needs`"),
+            ("subject = [\n { attribute = \"CN\" },\n { atribute = \"O\" },\n]", 6, "unknown field `atribute`"),
+            ("subject = [{ attribute = \"XY\" }]", 4, "\"XY\" is no subject attribute"),
+            ("subject = \"all\"", 4, "expected \"any\" or a list of attributes"),
+            ("validity = \"0d\"", 4, "a validity is"),
+            ("validity = \"4294967295y\"", 4, "a validity is"),
+            ("not-before = \"1969-12-31T23:59:59Z\"", 4, "a not-before is"),
+            ("key-types = [\"rsa1024\"]", 4, "\"rsa1024\" is no key type"),
+            ("key-usage = [\"signing\"]", 4, "\"signing\" is no keyUsage"),
+            ("extended-key-usage = [\"webAuth\"]", 4, "\"webAuth\" is no extKeyUsage"),
+            ("crl-urls = [\"acme.example/crl\"]", 4, "is no absolute URL"),
+            ("policies = [{ oid = \"1\" }]", 4, "is no OID"),
+            ("extensions = [{ oid = \"1.2.3\", hex = \"0501\" }]", 4, "one DER value"),
+            ("[[alt-names.values]]\nform = \"dns\"\nvalue = \"{a}{b}\"", 6, "two variables need text between them"),
+            ("[variables]\nx = { type = \"text\", max = 3 }", 5, "unknown field `max`"),
+            ("name = \"again\"", 4, "duplicate key"),
+            ("role = \"leaf\"", 4, "unknown variant `leaf`"),
+            ("hierarchy = 7", 4, "expected a text"),
+            ("x = [", 4, ""),
+        ] {
+            let error = own(rest).unwrap_err();
+            let place = format!("profile the profile, line {line}: ");
+            assert!(error.starts_with(&place) && error.contains(why) && !error.contains('\n'), "{rest}: {error}");
         }
     }
-}
 
-impl FromWords for Validity {
-    fn from_words(text: &str) -> Result<Self, String> {
-        if text == "no-expiry" {
-            return Ok(Self::NoExpiry);
+    #[test]
+    fn what_no_single_value_shows_is_refused_too() {
+        let rules = "{ attribute = \"OU\" },".repeat(65);
+        let variables: String = (0..33).map(|n| format!("v{n} = {{ type = \"text\" }}\n")).collect();
+        for (rest, why) in [
+            (format!("subject = [{rules}]"), "65 entries in subject, and 64 is the most"),
+            (format!("[variables]\n{variables}"), "33 variables, and 32 is the most"),
+            ("[variables]\nX = { type = \"text\" }".into(), "has the variable \"X\""),
+            ("[variables]\nx = { type = \"text\", min-length = 3, max-length = 2 }".into(), "the smaller first"),
+            ("[variables]\nx = { type = \"hex\", bytes = 65, case = \"lower\" }".into(), "bytes are 1 to 64"),
+            ("[variables]\nx = { type = \"integer\", max = 10, digits = 1 }".into(), "digits are enough for max"),
+            ("subject = [{ attribute = \"CN\", value = \"{x}\" }]".into(), "uses the variable x"),
+            ("[basic-constraints]\npath-length = 0".into(), "a CA alone may have"),
+            ("role = \"root\"".into(), "ca = true is not among its basic-constraints"),
+            ("authority-key-identifier = false".into(), "a root alone may"),
+            ("identity = []".into(), "at least one entry in identity"),
+            ("key-usage = []".into(), "at least one entry in key-usage"),
+            ("summary = \"two\\nlines\"".into(), "a summary of one line"),
+            ("extensions = [{ oid = \"2.5.29.15\", hex = \"0500\" }]".into(), "has a key of its own here"),
+            (
+                "extensions = [{ oid = \"1.2.3\", hex = \"0500\" }, { oid = \"1.2.3\", hex = \"0500\" }]".into(),
+                "there twice",
+            ),
+        ] {
+            let error = own(&rest).unwrap_err();
+            assert!(error.contains(why), "{rest}: {error}");
         }
-        let unit = text.strip_suffix('d').map(|number| (number, 1));
-        let unit = unit.or_else(|| text.strip_suffix('y').map(|number| (number, 365)));
-        let days = unit.and_then(|(number, days)| number.parse::<u32>().ok()?.checked_mul(days));
-        let fits = days.filter(|days| (1..=DAYS_LIMIT).contains(days));
-        let wrong = "a validity is \"no-expiry\", or days or years of 365 days, as \"90d\" or \"20y\"";
-        fits.map(Self::Days).ok_or_else(|| wrong.to_owned())
-    }
-}
-
-impl FromWords for Option<Time> {
-    fn from_words(text: &str) -> Result<Self, String> {
-        if text == "issue" {
-            return Ok(None);
+        for (text, why) in [
+            ("name = \"x\"", "needs the line schema"),
+            ("schema = \"bulla.profile/2\"\nname = \"x\"", "needs the line schema"),
+            ("schema = \"bulla.profile/1\"\nextends = \"idevid\"", "needs a name"),
+            ("schema = \"bulla.profile/1\"\nname = \"idevid\"\nextends = \"ldevid\"", "a built-in profile's"),
+            ("schema = \"bulla.profile/1\"\nname = \"../x\"\nextends = \"ldevid\"", "lower-case letters"),
+            ("schema = \"bulla.profile/1\"\nname = \"x\"", "needs a subject"),
+            ("schema = \"bulla.profile/1\"\nname = \"x\"\nextends = \"odd\"", "neither a built-in profile nor a file"),
+            (
+                "schema = \"bulla.profile/1\"\nname = \"x\"\nextends = \"./y.toml\"",
+                "neither a built-in profile nor a file",
+            ),
+        ] {
+            let error = Profile::from_toml(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
         }
-        // UTCTime cannot say earlier years (RFC 5280 section 4.1.2.5.1), and Unix time begins in 1970.
-        let time = Time::parse(text, &Rfc3339).ok().filter(|time| *time >= Time::UNIX_EPOCH && *time <= no_expiry());
-        let wrong = || "a not-before is \"issue\", or a time from 1970 on, as \"2018-03-22T23:59:59Z\"".to_owned();
-        Ok(Some(time.filter(|time| time.nanosecond() == 0).ok_or_else(wrong)?))
     }
-}
 
-impl FromWords for KeyUsages {
-    fn from_words(text: &str) -> Result<Self, String> {
-        one_of("keyUsage", &KEY_USAGES, text)
-    }
-}
-
-struct Usage(ObjectIdentifier);
-
-impl FromWords for Usage {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let table = [
-            ("serverAuth", rfc5280::ID_KP_SERVER_AUTH),
-            ("clientAuth", rfc5280::ID_KP_CLIENT_AUTH),
-            ("codeSigning", rfc5280::ID_KP_CODE_SIGNING),
-            ("emailProtection", rfc5280::ID_KP_EMAIL_PROTECTION),
-            ("timeStamping", rfc5280::ID_KP_TIME_STAMPING),
-            ("OCSPSigning", rfc5280::ID_KP_OCSP_SIGNING),
-            ("anyExtendedKeyUsage", rfc5280::ANY_EXTENDED_KEY_USAGE),
-        ];
-        let found = ObjectIdentifier::new(text).or_else(|_| one_of("extKeyUsage", &table, text));
-        found.map(Self).map_err(|error: String| error + ", or an OID")
-    }
-}
-
-struct Attribute(ObjectIdentifier);
-
-impl FromWords for Attribute {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let found = attribute_type(text).map(Self);
-        found.ok_or_else(|| format!("\"{}\" is no subject attribute that is known, and no OID", printable(text)))
-    }
-}
-
-struct Form(String);
-
-impl FromWords for Form {
-    fn from_words(text: &str) -> Result<Self, String> {
-        one_of("form of alternative name", &AltName::FORMS.map(|form| (form, form)), text)
-            .map(|form| Self(form.to_owned()))
-    }
-}
-
-impl FromWords for ObjectIdentifier {
-    fn from_words(text: &str) -> Result<Self, String> {
-        Self::new(text).map_err(|_| format!("\"{}\" is no OID", printable(text)))
-    }
-}
-
-struct Url(String);
-
-impl FromWords for Url {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let fits = text.len() <= TEXT_LIMIT && AltName::uri(text).is_ok();
-        let wrong = || format!("\"{}\" is no absolute URL of at most {TEXT_LIMIT} characters", printable(text));
-        if fits { Ok(Self(text.to_owned())) } else { Err(wrong()) }
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl FromWords for Bytes {
-    fn from_words(text: &str) -> Result<Self, String> {
-        let bytes = unhex(text).filter(|bytes| bytes.len() <= EXTENSION_LIMIT && AnyRef::from_der(bytes).is_ok());
-        let wrong = || format!("an extension is one DER value in hexadecimal digits, at most {EXTENSION_LIMIT} bytes");
-        bytes.map(Self).ok_or_else(wrong)
-    }
-}
-
-impl FromWords for Template {
-    fn from_words(text: &str) -> Result<Self, String> {
-        Self::parse(text)
+    #[test]
+    fn files_extend_files_beside_them_and_not_in_circles() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, extends: &str, rest: &str| {
+            let text = format!("schema = \"bulla.profile/1\"\nname = \"{name}\"\nextends = \"{extends}\"\n{rest}");
+            std::fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+        };
+        let read =
+            |name: &str| Profile::read(&folder.path().join(format!("{name}.toml"))).map_err(|error| error.to_string());
+        write("house", "idevid", "crl-urls = [\"http://a.example/crl\"]");
+        write("line", "./house.toml", "validity = \"2y\"");
+        let line = read("line").unwrap();
+        assert_eq!((line.validity, line.crl_urls.len()), (Validity::Days(730), 1));
+        write("a", "./b.toml", "");
+        write("b", "./a.toml", "");
+        assert!(read("a").unwrap_err().contains("perhaps in a loop"));
+        for extends in ["../house.toml", "/etc/passwd", "./sub/x.toml", "house.toml", "./"] {
+            write("c", extends, "");
+            assert!(read("c").unwrap_err().contains("neither a built-in profile nor a file"), "{extends}");
+        }
+        std::fs::write(folder.path().join("big.toml"), vec![b'#'; 70_000]).unwrap();
+        assert!(read("big").is_err());
+        std::fs::write(folder.path().join("latin.toml"), b"name = \"\xe4\"").unwrap();
+        assert!(read("latin").unwrap_err().contains("no text in UTF-8"));
     }
 }
