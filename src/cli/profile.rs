@@ -131,10 +131,10 @@ fn check(args: &LintArgs, context: &Context) -> anyhow::Result<ExitCode> {
         let found = if is_certificate(&bytes) {
             let certificates = certificates(&bytes, path)?;
             all.extend(certificates.iter().cloned().map(|certificate| (shown(path), certificate)));
-            lint::certificates(&certificates)
+            lint::of_certificates(&certificates)
         } else {
             match Profile::parse(&bytes, path) {
-                Ok(profile) => lint::profile(&profile),
+                Ok(profile) => lint::of_profile(&profile),
                 // What it says is the answer; what cannot be read beside it is none.
                 Err(error @ x509::Error::ProfileFile { .. }) => vec![Finding::not_a_profile(&error)],
                 Err(error) => return Err(error.into()),
@@ -144,7 +144,7 @@ fn check(args: &LintArgs, context: &Context) -> anyhow::Result<ExitCode> {
     }
     // Whatever was given together is looked at together.
     let together: Vec<Certificate> = all.iter().map(|(_, certificate)| certificate.clone()).collect();
-    findings.extend(lint::roots(&together).into_iter().map(|(index, finding)| (all[index].0.clone(), finding)));
+    findings.extend(lint::shared_roots(&together).into_iter().map(|(index, finding)| (all[index].0.clone(), finding)));
     let count = |severity| findings.iter().filter(|(_, finding)| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let mut report = Report::new("bulla.profile-lint/1")

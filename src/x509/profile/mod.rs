@@ -73,6 +73,7 @@ use super::{AltName, Certificate, Error, Name, Time, no_expiry};
 use crate::key::{Digest, Hash, KeyType, PublicKey};
 
 mod extensions;
+mod format;
 mod names;
 mod read;
 mod template;
