@@ -55,6 +55,9 @@ impl Source {
 
     fn content(content: &[u8], path: &Path, depth: usize) -> Result<Self, Error> {
         let file = files::shown(path);
+        if content.len() as u64 > FILE_LIMIT {
+            return Err(refuse(&file, None, "is larger than 64 KiB"));
+        }
         let text = std::str::from_utf8(content).map_err(|_| refuse(&file, None, "is no text in UTF-8"))?;
         Self::parse(text, file, path.parent(), depth)
     }
