@@ -57,7 +57,7 @@ fn read_document(document: Document) {
                 let _ = Profile::built_in().iter().filter(|profile| profile.check(&certificate).is_ok()).count();
                 let _ = (
                     lint::of_certificates(std::slice::from_ref(&certificate)),
-                    lint::shared_roots(&[certificate.clone()]),
+                    lint::shared_roots(std::slice::from_ref(&certificate)),
                 );
                 for extension in certificate.extensions() {
                     let _ = (extension.policies(), extension.crl_urls(), extension.access_urls());

@@ -304,6 +304,25 @@ fn matter_certificates_have_the_form_of_the_public_test_certificates() {
     assert_eq!((values(VID), values(PID)), (vec!["FFF1".to_owned()], vec!["8000".to_owned()]));
 }
 
+#[test]
+fn every_judge_accepts_a_matter_chain() {
+    let lab = Lab::new();
+    let Matter { paa, pai, dac } = matter();
+    for (name, certificate) in [("paa", &paa), ("pai", &pai), ("dac", &dac)] {
+        lab.write(format!("{name}.pem"), certificate.to_pem());
+        let shown = lab.bulla(&format!("inspect {name}.pem")).ok().text();
+        assert!(shown.contains(&format!("profile matter-{name}: pass")), "{shown}");
+        lab.judge(&format!("pki --print --type x509 --in {name}.pem")).ok();
+    }
+    let at = now().unix_timestamp();
+    lab.judge(&format!("openssl verify -x509_strict -attime {at} -CAfile paa.pem -untrusted pai.pem dac.pem")).ok();
+    lab.write("chain.pem", [dac.to_pem(), pai.to_pem()].concat());
+    let shown = lab.judge("certtool -i --infile paa.pem").ok().text();
+    assert!(shown.contains("Path Length Constraint: 1"), "{shown}");
+    let lint = lab.bulla("profile lint chain.pem paa.pem").ok().text();
+    assert!(lint.ends_with("0 error(s), 0 warning(s)\n"), "{lint}");
+}
+
 /// rcgen keeps a name as a map; what it would lose is refused, never left out.
 #[test]
 fn a_root_is_what_its_profile_makes_or_is_refused() {
