@@ -97,6 +97,9 @@ _bulla() {
             bulla__subcmd__help__subcmd__ca,init)
                 cmd="bulla__subcmd__help__subcmd__ca__subcmd__init"
                 ;;
+            bulla__subcmd__help__subcmd__profile,example)
+                cmd="bulla__subcmd__help__subcmd__profile__subcmd__example"
+                ;;
             bulla__subcmd__help__subcmd__profile,lint)
                 cmd="bulla__subcmd__help__subcmd__profile__subcmd__lint"
                 ;;
@@ -105,6 +108,9 @@ _bulla() {
                 ;;
             bulla__subcmd__help__subcmd__profile,show)
                 cmd="bulla__subcmd__help__subcmd__profile__subcmd__show"
+                ;;
+            bulla__subcmd__profile,example)
+                cmd="bulla__subcmd__profile__subcmd__example"
                 ;;
             bulla__subcmd__profile,help)
                 cmd="bulla__subcmd__profile__subcmd__help"
@@ -117,6 +123,9 @@ _bulla() {
                 ;;
             bulla__subcmd__profile,show)
                 cmd="bulla__subcmd__profile__subcmd__show"
+                ;;
+            bulla__subcmd__profile__subcmd__help,example)
+                cmd="bulla__subcmd__profile__subcmd__help__subcmd__example"
                 ;;
             bulla__subcmd__profile__subcmd__help,help)
                 cmd="bulla__subcmd__profile__subcmd__help__subcmd__help"
@@ -619,8 +628,22 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__help__subcmd__profile)
-            opts="list show lint"
+            opts="list show example lint"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__profile__subcmd__example)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -813,7 +836,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__profile)
-            opts="-h --format --color --progress --help list show lint help"
+            opts="-h --format --color --progress --help list show example lint help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -838,9 +861,49 @@ _bulla() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bulla__subcmd__profile__subcmd__help)
-            opts="list show lint help"
+        bulla__subcmd__profile__subcmd__example)
+            opts="-h --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__profile__subcmd__help)
+            opts="list show example lint help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__profile__subcmd__help__subcmd__example)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

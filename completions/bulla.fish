@@ -219,19 +219,20 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
 jsonl\t'A JSON object a line, each second'
 none\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "list" -d 'List the built-in profiles'
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "lint" -d 'Look for mistakes in profiles and certificates'
-complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -f -a "list" -d 'List the built-in profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -f -a "example" -d 'Print an example of a profile that has every key, with comments'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -f -a "lint" -d 'Look for mistakes in profiles and certificates'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from list" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -250,6 +251,15 @@ complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_sub
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from example" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from example" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from example" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from example" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -261,6 +271,7 @@ none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the built-in profiles'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print an example of a profile that has every key, with comments'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "lint" -d 'Look for mistakes in profiles and certificates'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand completions" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
@@ -295,4 +306,5 @@ complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_su
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the built-in profiles'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "example" -d 'Print an example of a profile that has every key, with comments'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "lint" -d 'Look for mistakes in profiles and certificates'

@@ -80,7 +80,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let chain = enroller.enroll(&ask, context.now)?;
     output.write(chain.to_pem().as_bytes())?;
     let leaf = chain.leaf();
-    if args.valid_for.is_some() && leaf.not_before() < context.now {
+    if args.valid_for.is_some() && leaf.not_before() < profile.not_before(context.now) {
         context.warn("the certificate was issued before, and --valid-for changes nothing in it");
     }
     let (subject, serial) = (leaf.subject().to_string(), colon_hex(leaf.serial()));

@@ -196,9 +196,7 @@ fn of_certificate(error: &x509::Error) -> Class {
         x509::Error::Value { .. } => (1, "value", None, false),
         x509::Error::Profile { .. } => (1, "profile", None, false),
         x509::Error::Variable { .. } => (1, "profile-variable", None, false),
-        x509::Error::ProfileFile { .. } => {
-            (1, "profile-file", Some("a built-in profile shows the format: bulla profile show idevid"), false)
-        }
+        x509::Error::ProfileFile { .. } => (1, "profile-file", Some("see the format: bulla profile example"), false),
         x509::Error::UnknownProfile { .. } => (2, "unknown-profile", None, false),
         x509::Error::Chain { .. } => (1, "chain", None, false),
         x509::Error::Root(_) | x509::Error::RootDiffers { .. } => (1, "certificate", None, false),

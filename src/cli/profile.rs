@@ -12,6 +12,12 @@ use crate::x509::lint::{self, Finding, Severity};
 use crate::x509::{self, Certificate, Hierarchy, Profile};
 
 /// See and check certificate profiles
+///
+/// A profile says what goes into a certificate: names, key types, validity, extensions. Those of your own are TOML files
+/// that are given wherever a profile is asked for; `bulla profile example` prints one with every key. Nothing in a file is
+/// ignored, and a mistake is refused with its line. Tables merge with those of the profile that is extended, everything
+/// else replaces. {serial} stands for a variable, which gets its value from the names that are asked for, from the issuer,
+/// or from --set.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -22,6 +28,7 @@ pub struct Args {
 enum Command {
     List(ListArgs),
     Show(ShowArgs),
+    Example(ExampleArgs),
     Lint(LintArgs),
 }
 
@@ -46,6 +53,13 @@ pub struct ShowArgs {
     profile: String,
 }
 
+/// Print an example of a profile that has every key, with comments
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ bulla profile example > gateway.toml")]
+pub struct ExampleArgs {}
+
 /// Look for mistakes in profiles and certificates
 ///
 /// Each file is a profile, or certificates in PEM or DER: one, a chain, or several of one PKI. Errors make the exit code
@@ -64,7 +78,12 @@ pub struct LintArgs {
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::List(_) => list(context),
-        Command::Show(args) => show(args, context),
+        Command::Show(args) => {
+            let profile = find(&args.profile, None)?;
+            let toml = Profile::built_in_toml(&profile.name).map_or_else(|| profile.to_toml(), str::to_owned);
+            show(&profile, &toml, context)
+        }
+        Command::Example(_) => show(&Profile::from_toml(Profile::EXAMPLE)?, Profile::EXAMPLE, context),
         Command::Lint(args) => check(args, context),
     }
 }
@@ -110,9 +129,7 @@ fn list(context: &Context) -> anyhow::Result<ExitCode> {
     context.answer(report, 0)
 }
 
-fn show(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let profile = find(&args.profile, None)?;
-    let toml = Profile::built_in_toml(&profile.name).map_or_else(|| profile.to_toml(), str::to_owned);
+fn show(profile: &Profile, toml: &str, context: &Context) -> anyhow::Result<ExitCode> {
     let report = toml.lines().fold(Report::of_part(), |report, line| report.line(printable(line)));
     // The profile itself is the JSON, and brings its schema.
     let fields = match profile.to_json() {

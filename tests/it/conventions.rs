@@ -185,6 +185,7 @@ fn every_success_under_json_is_one_object_with_a_schema() {
         ("inspect a.pem", "bulla.inspect/1"),
         ("profile list", "bulla.profile-list/1"),
         ("profile show idevid", "bulla.profile/1"),
+        ("profile example", "bulla.profile/1"),
         ("profile lint a.pem", "bulla.profile-lint/1"),
     ] {
         let run = lab.bulla(&format!("{words} --format json")).ok();

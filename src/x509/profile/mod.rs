@@ -3,51 +3,9 @@
 //! A profile is a TOML file; the built-in ones are too, and show the format at work: `bulla profile show idevid`.
 //! Nothing in a file is ignored: an unknown key, a value out of bounds or a variable that is not declared is refused.
 //!
-//! ```toml
-//! schema = "bulla.profile/1"           # always there
-//! name = "acme-gateway"                # lower-case letters, digits and hyphens; none of the built-in names
-//! summary = "a gateway's identity for life"
-//! extends = "idevid"                   # a built-in profile, or a file beside this one, as "./base.toml"
-//! role = "request"                     # or "issuing" (a CA's issuing CA), "root" (its root)
-//! hierarchy = "device"                 # or "firmware", "any": the root that it belongs under
-//! identity = ["serialNumber"]          # the first that is there says whose it is: also CN dns ip hardwareModuleName
-//! key-types = ["p256", "p384"]         # keys that are certified: also p521 ed25519 rsa2048..rsa8192; all where left out
-//! validity = "no-expiry"               # or "365d", "20y" (years of 365 days), from the moment of issue
-//! not-before = "2018-03-22T23:59:59Z"  # for devices without a clock; "issue", the moment of issue, where left out
-//! subject = [                          # the allow-list, in the order of the encoding; or "any"
-//!     { attribute = "O", value = "Acme Devices" },                 # a short name or an OID, and its only value
-//!     { attribute = "serialNumber", value = "{serial}" },          # a value made of variables
-//!     { attribute = "OU", optional = true },                       # the requester's choice, or none
-//!     { attribute = "1.2.3.4", value = "{maker}", same-as-issuer = true },   # the issuer's, where that has one
-//! ]
-//! key-usage = ["digitalSignature"]     # always critical (RFC 5280 section 4.2.1.3 SHOULD)
-//! rsa-key-encipherment = false         # keyEncipherment too, where the key is RSA
-//! extended-key-usage = ["clientAuth", "1.2.3"]   # no extension where left out or empty
-//! extended-key-usage-critical = false
-//! policies = [{ oid = "2.23.133.11.1.1" }, { oid = "1.2.3", cps = "https://acme.example/cps" }]
-//! crl-urls = ["http://acme.example/device.crl"]      # cRLDistributionPoints
-//! issuer-urls = ["http://acme.example/device.cer"]   # authorityInfoAccess, caIssuers
-//! ocsp-urls = ["http://ocsp.acme.example"]           # authorityInfoAccess, ocsp
-//! subject-key-identifier = true
-//! authority-key-identifier = true      # always, but a root may leave it out, and does unless this says true
-//! ocsp-no-check = false                # id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2.1)
-//! extensions = [{ oid = "1.3.6.1.5.5.7.1.34", critical = false, hex = "0500" }]   # one DER value, as it is
-//!
-//! [variables]
-//! serial = { type = "text", min-length = 4, max-length = 20 }   # also one-of = ["a", "b"]
-//! maker = { type = "hex", bytes = 2, case = "upper" }
-//! unit = { type = "integer", min = 0, max = 9999, digits = 4 }
-//!
-//! [alt-names]
-//! allow = ["dns", "ip"]                # forms that may be asked for: also uri email hardwareModuleName permanentIdentifier
-//! need = ["dns", "ip"]                 # at least one of these
-//! optional = true                      # or no alternative name at all
-//! values = [{ form = "hardwareModuleName", value = "1.3.6.1.4.1.99999.1:{serial}" }]   # the profile's own
-//!
-//! [basic-constraints]                  # an end entity where left out; always critical
-//! ca = true
-//! path-length = 0
-//! ```
+#![doc = "```toml"]
+#![doc = include_str!("example.toml")]
+#![doc = "```"]
 //!
 //! **Extending.** Tables merge key by key, everything else replaces. `name` is never inherited.
 //!
@@ -300,6 +258,9 @@ impl Profile {
         BuiltIn::named(name).map(|built_in| built_in.toml)
     }
 
+    /// An example of the file that has every key.
+    pub const EXAMPLE: &str = include_str!("example.toml");
+
     /// Whether its certificates belong under the root of `hierarchy`.
     pub fn serves(&self, hierarchy: Hierarchy) -> bool {
         self.hierarchy.is_none_or(|own| own == hierarchy)
@@ -467,5 +428,11 @@ mod tests {
             assert_eq!(profile.templates().count() > 0, !profile.variables.is_empty(), "{}", profile.name);
         }
         assert_eq!(Profile::built_in().len(), BUILT_IN.len());
+    }
+
+    #[test]
+    fn the_example_of_the_format_is_a_profile_without_mistakes() {
+        let example = Profile::from_toml(Profile::EXAMPLE).unwrap();
+        assert_eq!(crate::x509::lint::of_profile(&example), []);
     }
 }

@@ -33,7 +33,7 @@ impl Profile {
 
     /// Reads the text of a profile that extends no file, such as [`Profile::to_toml`] gives.
     pub fn from_toml(text: &str) -> Result<Self, Error> {
-        Source::parse(text, "the profile".to_owned(), None, 1)?.own()?.profile()
+        Source::parse(text, "text".to_owned(), None, 1)?.own()?.profile()
     }
 }
 
@@ -190,7 +190,7 @@ mod tests {
             ("x = [", 4, ""),
         ] {
             let error = own(rest).unwrap_err();
-            let place = format!("profile the profile, line {line}: ");
+            let place = format!("profile text, line {line}: ");
             assert!(error.starts_with(&place) && error.contains(why) && !error.contains('\n'), "{rest}: {error}");
         }
     }
