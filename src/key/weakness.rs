@@ -186,8 +186,8 @@ mod tests {
     use const_oid::db::rfc5912;
     use der::asn1::{AnyRef, UintRef};
 
-    use super::super::{Signer, SoftwareKey};
     use super::*;
+    use crate::key::{Signer, SoftwareKey};
 
     fn bytes(hex: &str) -> Vec<u8> {
         (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
