@@ -43,6 +43,7 @@ complete -c bulla -n "__fish_bulla_needs_command" -f -a "sign" -d 'Sign a firmwa
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify" -d 'Check a signature as the device would check it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "inspect" -d 'Say what a file is and what is in it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "profile" -d 'See and check certificate profiles'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "man" -d 'Print a man page'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -69,7 +70,7 @@ none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l public -d 'Write the public half of KEY instead of making a key'
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l force -d 'Replace an existing file; a private key is kept as a numbered .bak'
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand csr" -l profile -d 'The certificate profile: idevid, ldevid, tls-client, tls-server, firmware or sub-ca' -r
+complete -c bulla -n "__fish_bulla_using_subcommand csr" -l profile -d 'The certificate profile: a name that `bulla profile list` has, or a file that ends in .toml' -r
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -s o -l output -d 'Where the request goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l encoding -d 'How it is encoded' -r -f -a "pem\t''
 der\t''"
@@ -394,6 +395,50 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "list" -d 'List the built-in profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "lint" -d 'Look for mistakes in profiles and certificates'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show lint help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from list" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from list" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from show" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from show" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the built-in profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "lint" -d 'Look for mistakes in profiles and certificates'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand completions" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -412,18 +457,19 @@ complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "ca" -d 'Administer an embedded CA'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "man" -d 'Print a man page'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "import" -d 'Take in the certificate that another CA issued'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
@@ -431,3 +477,6 @@ complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcom
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "crl" -d 'Issue a certificate revocation list'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the built-in profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "lint" -d 'Look for mistakes in profiles and certificates'

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 0 | [`files`] | what a file is, reading, writing whole or not at all |
 //! | 1 | [`key`] | algorithms, keys, signing and checking signatures |
-//! | 2 | [`x509`] | names, profiles, requests, certificates, issuing, path checks |
+//! | 2 | [`x509`] | names, profiles, requests, certificates, issuing, path checks, lint |
 //! | 3 | [`cms`] | SignedData |
 //! | 4 | [`store`] | the CA's records |
 //! | 4 | [`enroll`] | asking for a certificate, deciding about it, accepting it |

@@ -261,7 +261,7 @@ fn a_hold_is_lifted_and_a_revocation_is_not() {
     let a = request(&key(), idevid(), "A");
     let decision = submit(&issuer, ask(&a), now());
     let serial = leaf(&decision).serial().to_vec();
-    let revoke = |reason| issuer.revoke(&[serial.clone()], reason, now()).unwrap()[0];
+    let revoke = |reason| issuer.revoke(std::slice::from_ref(&serial), reason, now()).unwrap()[0];
     assert_eq!(revoke(Reason::RemoveFromCrl), Revoked::NotOnHold);
     assert_eq!(revoke(Reason::CertificateHold), Revoked::Now);
     assert_eq!(code(&submit(&issuer, ask(&a), now())), "on-hold");

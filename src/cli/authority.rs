@@ -78,7 +78,7 @@ impl KeyArgs {
 pub fn find(path: &Path, _context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
     let (ca, hierarchy) = Ca::find(path)?;
     let tell = |holder: &str| {
-        Context::warn_of(&format!("waiting for the CA's records, which {} holds", printable(holder)));
+        Context::warn_of(format!("waiting for the CA's records, which {} holds", printable(holder)));
     };
     Ok((ca.on_wait(tell), hierarchy))
 }

@@ -6,24 +6,26 @@ use std::process::ExitCode;
 use super::Context;
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
+use super::profile;
 use super::report::Report;
 use super::subject::SubjectArgs;
 use crate::files::{Creation, Kind, shown_output};
 use crate::key::{KeyRef, Signer};
-use crate::x509::{Profile, Request};
+use crate::x509::Request;
 
 /// Make a certificate request (PKCS#10) from a key and a profile
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   $ bulla csr device.key --profile idevid --serial SN-42 -o device.csr
-  $ bulla csr server.key --profile tls-server --cn gw --dns gw.example -o server.csr")]
+  $ bulla csr server.key --profile tls-server --cn gw --dns gw.example -o server.csr
+  $ bulla csr device.key --profile gateway.toml --set serial=SN-42 -o gateway.csr")]
 pub struct Args {
     /// The private key; `-` is standard input
     #[arg(value_name = "KEY")]
     key: KeyRef,
-    /// The certificate profile: idevid, ldevid, tls-client, tls-server, firmware or sub-ca
-    #[arg(long, value_name = "NAME")]
+    /// The certificate profile: a name that `bulla profile list` has, or a file that ends in .toml
+    #[arg(long, value_name = "PROFILE")]
     profile: String,
     /// Where the request goes; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
@@ -42,7 +44,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let profile = Profile::named(&args.profile)?;
+    let profile = profile::find(&args.profile, None)?;
     let wanted = args.subject.wanted()?;
     let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let key = keys::open(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;

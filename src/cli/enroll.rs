@@ -143,7 +143,7 @@ pub fn obtain(
 /// The profile that was said: by its name or file, or by an issuer that serves only one.
 fn choose(name: Option<&str>, ca: &Ca, issuer: Option<Hierarchy>) -> anyhow::Result<Profile> {
     if let Some(name) = name {
-        return profile::find(name, Some(&ca.profiles()));
+        return Ok(profile::find(name, Some(&ca.profiles()))?);
     }
     // The firmware issuer's other built-in profile is for the CA's own OCSP responder.
     match issuer {

@@ -198,7 +198,9 @@ fn of_certificate(error: &x509::Error) -> Class {
         x509::Error::Value { .. } => (1, "value", None, false),
         x509::Error::Profile { .. } => (1, "profile", None, false),
         x509::Error::Variable { .. } => (1, "profile-variable", None, false),
-        x509::Error::ProfileFile { .. } => (1, "profile-file", None, false),
+        x509::Error::ProfileFile { .. } => {
+            (1, "profile-file", Some("a built-in profile shows the format: bulla profile show idevid"), false)
+        }
         x509::Error::UnknownProfile { .. } => (2, "unknown-profile", None, false),
         x509::Error::Chain { .. } => (1, "chain", None, false),
         x509::Error::Root(_) | x509::Error::RootDiffers { .. } => (1, "certificate", None, false),
@@ -288,8 +290,7 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         match cause.downcast_ref::<x509::Error>() {
             Some(x509::Error::UnknownProfile { .. }) => {
-                let names: Vec<&str> = x509::Profile::built_in_names().collect();
-                return Some(format!("the profiles are {}", names.join(", ")));
+                return Some("see the profiles: bulla profile list".to_owned());
             }
             Some(x509::Error::Variable { variable, .. }) => {
                 return Some(format!("give it with --set {variable}=VALUE"));
@@ -301,7 +302,9 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
         }
         match cause.downcast_ref::<enroll::Error>() {
             Some(enroll::Error::Refused(enroll::Refusal::ProfileNotServed { profile, .. })) => {
-                let hierarchy = x509::Profile::named(profile).ok()?.hierarchy?;
+                let profile =
+                    x509::Profile::named(profile).ok().filter(|profile| profile.role == x509::Role::Request)?;
+                let (profile, hierarchy) = (profile.name, profile.hierarchy?);
                 Some(format!("profile {profile} belongs to the issuer {}", hierarchy.name()))
             }
             Some(enroll::Error::Refused(enroll::Refusal::OutlivesIssuer { .. })) => {

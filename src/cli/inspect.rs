@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use x509_cert::ext::pkix::{KeyUsage, KeyUsages};
+use x509_cert::ext::pkix::KeyUsage;
 
 use super::keys::{self, PassphraseFrom};
 use super::report::{Report, row};
@@ -15,7 +15,8 @@ use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PublicKey, Signer};
 use crate::x509::{
-    self, AltName, Certificate, CertificateList, Extension, Profile, Request, Time, colon_hex, no_expiry, rfc3339,
+    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, Subject, Time,
+    colon_hex, no_expiry, rfc3339,
 };
 
 /// Say what a file is and what is in it
@@ -85,7 +86,11 @@ fn chain(report: Report, documents: &[Document]) -> Result<Report, x509::Error> 
 }
 
 fn certificate(certificate: &Certificate, at: Time) -> Report {
-    let profile = Profile::built_in().iter().find(|profile| profile.check(certificate).is_ok());
+    // A profile that lists its subjects says more of a certificate than one that takes any.
+    let passes = |profile: &&Profile| profile.check(certificate).is_ok();
+    let (any, listed): (Vec<&Profile>, _) =
+        Profile::built_in().iter().partition(|profile| profile.subject == Subject::Any);
+    let profile = listed.into_iter().chain(any).find(passes);
     let subject = certificate.subject();
     let title = subject.values(x509::Name::COMMON_NAME).pop().map_or_else(|| subject.to_string(), |cn| printable(&cn));
     let verdict = profile.map_or(String::new(), |profile| format!("profile {}: pass", profile.name));
@@ -145,7 +150,7 @@ fn extensions(mut report: Report, extensions: &[Extension]) -> Report {
             (oid::ID_CE_KEY_USAGE | oid::ID_CE_BASIC_CONSTRAINTS | oid::ID_CE_EXT_KEY_USAGE, Some(words)) => {
                 usage.extend(words.into_iter().map(|word| format!("{word}{mark}")));
             }
-            (oid, Some(words)) => others.push(format!("{}{mark} {}", oid_name(oid), words.join(" "))),
+            (oid, Some(words)) => others.push(format!("{}{mark} {}", oid_name(oid), words.join(", "))),
             (oid, None) => others.push(format!("{}{mark} ({} bytes)", oid_name(oid), extension.value.len())),
         }
     }
@@ -179,23 +184,27 @@ fn words_of(extension: &Extension) -> Option<Vec<String>> {
         oid::ID_CE_AUTHORITY_KEY_IDENTIFIER => {
             vec![colon_hex(AuthorityKeyIdentifier::from_der(value).ok()?.key_identifier?.as_bytes())]
         }
+        oid::ID_CE_CERTIFICATE_POLICIES => {
+            let policy = |policy: Policy| match policy.cps {
+                Some(cps) => format!("{} ({})", policy.oid, printable(&cps)),
+                None => policy.oid.to_string(),
+            };
+            extension.policies().ok()?.into_iter().map(policy).collect()
+        }
+        oid::ID_CE_CRL_DISTRIBUTION_POINTS => extension.crl_urls().ok()?.iter().map(|url| printable(url)).collect(),
+        oid::ID_PE_AUTHORITY_INFO_ACCESS => {
+            let entry = |(method, url): (_, String)| {
+                format!("{} {}", oid_name(method).trim_start_matches("id-ad-"), printable(&url))
+            };
+            extension.access_urls().ok()?.into_iter().map(entry).collect()
+        }
+        const_oid::db::rfc6960::ID_PKIX_OCSP_NOCHECK => vec!["the responder itself is not checked".to_owned()],
         _ => return None,
     })
 }
 
 fn key_usage(usage: &KeyUsage) -> Vec<String> {
-    const NAMES: [(KeyUsages, &str); 9] = [
-        (KeyUsages::DigitalSignature, "digitalSignature"),
-        (KeyUsages::NonRepudiation, "nonRepudiation"),
-        (KeyUsages::KeyEncipherment, "keyEncipherment"),
-        (KeyUsages::DataEncipherment, "dataEncipherment"),
-        (KeyUsages::KeyAgreement, "keyAgreement"),
-        (KeyUsages::KeyCertSign, "keyCertSign"),
-        (KeyUsages::CRLSign, "cRLSign"),
-        (KeyUsages::EncipherOnly, "encipherOnly"),
-        (KeyUsages::DecipherOnly, "decipherOnly"),
-    ];
-    NAMES.iter().filter(|(flag, _)| usage.0.contains(*flag)).map(|(_, name)| (*name).to_owned()).collect()
+    KEY_USAGES.iter().filter(|(_, flag)| usage.0.contains(*flag)).map(|(name, _)| (*name).to_owned()).collect()
 }
 
 fn request(request: Request) -> Report {

@@ -85,6 +85,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Ca(ca::Args),
+    Profile(profile::Args),
     Completions(generated::CompletionsArgs),
     Man(generated::ManArgs),
 }
@@ -176,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
+        Command::Profile(args) => profile::run(&args, &context),
         Command::Completions(args) => generated::completions(&args, &context),
         Command::Man(args) => generated::man(&args, &context),
     };

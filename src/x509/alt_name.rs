@@ -11,8 +11,6 @@ use x509_cert::ext::pkix::name::{GeneralName, HardwareModuleName, OtherName};
 use super::{Error, Name, unhex};
 use crate::files;
 
-/// id-on-hardwareModuleName (RFC 4108 section 5).
-const HARDWARE_MODULE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.4");
 /// id-on-permanentIdentifier (RFC 4043 section 2).
 const PERMANENT_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.3");
 
@@ -49,6 +47,8 @@ struct PermanentIdentifier {
 }
 
 impl AltName {
+    /// id-on-hardwareModuleName (RFC 4108 section 5).
+    pub(super) const HARDWARE_MODULE_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.4");
     /// Checks a DNS name: letters, digits, hyphens and underscores in labels of 1 to 63 octets, at most 253 in all, a
     /// wildcard as the whole first label (RFC 1034 section 3.5, RFC 9525 section 6.3).
     pub fn dns(text: &str) -> Result<Self, Error> {
@@ -206,7 +206,7 @@ impl AltName {
                 // hwSerialNum is a plain OCTET STRING, not a tagged one: a known trap of other tools.
                 let serial = OctetString::new(serial.as_slice()).map_err(malformed)?;
                 let value = HardwareModuleName { hw_type: *hw_type, hw_serial_num: serial };
-                return other(HARDWARE_MODULE_NAME, &value.to_der().map_err(malformed)?);
+                return other(Self::HARDWARE_MODULE_NAME, &value.to_der().map_err(malformed)?);
             }
             Self::PermanentIdentifier { value, assigner } => {
                 let value = PermanentIdentifier { identifier_value: value.clone(), assigner: *assigner };
@@ -232,7 +232,7 @@ impl AltName {
                     _ => return Err(der::Tag::OctetString.value_error().into()),
                 }
             }
-            GeneralName::OtherName(other) if other.type_id == HARDWARE_MODULE_NAME => {
+            GeneralName::OtherName(other) if other.type_id == Self::HARDWARE_MODULE_NAME => {
                 let value = HardwareModuleName::from_der(&other.value.to_der()?)?;
                 Self::HardwareModule { hw_type: value.hw_type, serial: value.hw_serial_num.as_bytes().to_vec() }
             }

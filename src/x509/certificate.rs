@@ -4,14 +4,17 @@ use std::path::Path;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use der::asn1::BitStringRef;
+use der::asn1::{BitStringRef, Ia5StringRef};
 use der::{Decode, Tag};
+use x509_cert::ext::pkix::certpolicy::{PolicyInformation, PolicyQualifierInfo};
+use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
+    AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints,
+    ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
 };
 use x509_parser::prelude::X509Certificate;
 
-use super::{AltName, Error, Name, Time, members};
+use super::{AltName, Error, Name, Policy, Time, members};
 use crate::files::{self, Document, Kind};
 use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
 
@@ -51,6 +54,48 @@ pub struct Extension {
     pub critical: bool,
     /// The content of the OCTET STRING.
     pub value: Vec<u8>,
+}
+
+impl Extension {
+    /// The policies in certificatePolicies (RFC 5280 section 4.2.1.4). Qualifiers other than a CPS pointer are left out.
+    pub fn policies(&self) -> Result<Vec<Policy>, Error> {
+        let malformed = |_| Error::Malformed { what: "certificatePolicies" };
+        let policies = CertificatePolicies::from_der(&self.value).map_err(malformed)?.0;
+        let cps = |qualifier: PolicyQualifierInfo| {
+            let text = qualifier.qualifier.filter(|_| qualifier.policy_qualifier_id == rfc5280::ID_QT_CPS)?;
+            text.decode_as::<Ia5StringRef<'_>>().ok().map(|text| text.as_str().to_owned())
+        };
+        let policy = |policy: PolicyInformation| Policy {
+            oid: policy.policy_identifier,
+            cps: policy.policy_qualifiers.into_iter().flatten().find_map(cps),
+        };
+        Ok(policies.into_iter().map(policy).collect())
+    }
+
+    /// The URLs in cRLDistributionPoints (RFC 5280 section 4.2.1.13). Points of other kinds are left out.
+    pub fn crl_urls(&self) -> Result<Vec<String>, Error> {
+        let malformed = |_| Error::Malformed { what: "cRLDistributionPoints" };
+        let points = CrlDistributionPoints::from_der(&self.value).map_err(malformed)?.0;
+        let names = points.into_iter().flat_map(|point| match point.distribution_point {
+            Some(DistributionPointName::FullName(names)) => names,
+            _ => Vec::new(),
+        });
+        Ok(names.filter_map(url).collect())
+    }
+
+    /// The methods and URLs in authorityInfoAccess (RFC 5280 section 4.2.2.1). Locations of other kinds are left out.
+    pub fn access_urls(&self) -> Result<Vec<(ObjectIdentifier, String)>, Error> {
+        let malformed = |_| Error::Malformed { what: "authorityInfoAccess" };
+        let entries = AuthorityInfoAccessSyntax::from_der(&self.value).map_err(malformed)?.0;
+        Ok(entries.into_iter().filter_map(|entry| Some((entry.access_method, url(entry.access_location)?))).collect())
+    }
+}
+
+fn url(name: GeneralName) -> Option<String> {
+    match name {
+        GeneralName::UniformResourceIdentifier(url) => Some(url.to_string()),
+        _ => None,
+    }
 }
 
 impl Certificate {

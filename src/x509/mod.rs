@@ -4,7 +4,7 @@
 //!   only source of what goes into one.
 //! * [`Request`] is a PKCS#10 request as it came; [`ProvenRequest`] is one whose own signature has been checked.
 //! * [`Certificate`] and [`Chain`] keep the original bytes; every signature is checked over those.
-//! * [`issue`] makes the bytes that a CA signs; [`verify`] judges a chain.
+//! * [`issue`] makes the bytes that a CA signs; [`verify`] judges a chain; [`lint`] knows common mistakes.
 //!
 //! rcgen and x509-parser are named here and nowhere else. rcgen makes the CA's own roots; it never reads a request
 //! or an issuer, and never issues from one, since it drops what it does not model.
@@ -21,6 +21,7 @@ mod alt_name;
 mod certificate;
 mod crl;
 pub mod issue;
+pub mod lint;
 mod name;
 mod profile;
 mod request;

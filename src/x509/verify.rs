@@ -15,7 +15,7 @@ use super::{Certificate, Chain, Error, Time, rfc3339};
 use crate::files;
 
 /// Longest chain that is followed, anchor included. Public and device PKIs stay below six.
-const DEPTH_LIMIT: usize = 10;
+pub(super) const DEPTH_LIMIT: usize = 10;
 
 /// Most signatures checked for one leaf: one hundred, as in rustls-webpki, since a peer chooses the certificates.
 const SIGNATURE_BUDGET: usize = 100;

@@ -183,6 +183,9 @@ fn every_success_under_json_is_one_object_with_a_schema() {
         ("sign app.bin --as cms --key fw.key --cert fw.pem -o a.p7s", "bulla.sign/1"),
         ("verify app.bin --as cms --signature a.p7s --trust acme/firmware/root.pem", "bulla.verify/1"),
         ("inspect a.pem", "bulla.inspect/1"),
+        ("profile list", "bulla.profile-list/1"),
+        ("profile show idevid", "bulla.profile/1"),
+        ("profile lint a.pem", "bulla.profile-lint/1"),
     ] {
         let run = lab.bulla(&format!("{words} --format json")).ok();
         assert_eq!(run.json()["schema"], schema, "{words}");
@@ -204,6 +207,9 @@ fn every_failure_under_json_is_one_object_with_a_code() {
         ("keygen -o no/such/out", 1, "cannot-write"),
         ("csr dev.key --profile idevid -o out", 1, "profile"),
         ("csr dev.key --profile odd -o out", 2, "unknown-profile"),
+        ("csr dev.key --profile matter-dac --cn x -o out", 1, "profile-variable"),
+        ("csr dev.key --profile ./app.bin -o out", 1, "profile-file"),
+        ("profile show odd", 2, "unknown-profile"),
         ("csr dev.key --profile tls-server --dns a..b -o out", 1, "value"),
         ("enroll dev.csr --profile idevid --ca nothing -o out", 1, "not-a-ca"),
         ("enroll dev.csr --profile idevid --ca acme/firmware -o out", 1, "profile-not-served"),
@@ -249,6 +255,8 @@ fn a_wrong_command_line_is_code_2_in_three_lines() {
         "keygen -o out --passphrase-from secret",
         "keygen -o out --passphrase-from env:",
         "csr dev.key -o out",
+        "csr dev.key --profile idevid --set x -o out",
+        "profile",
         "enroll --profile idevid --ca acme -o out",
         "enroll dev.csr --key dev.key --profile idevid --ca acme -o out",
         "enroll dev.csr --profile idevid --cn other --ca acme -o out",

@@ -74,7 +74,7 @@ fn commands(lab: &Lab, words: &str) -> Vec<String> {
 const NOT_RUN: [&str; 2] = ["bulla completions bash > /etc/bash_completion.d/bulla", "bulla man | man -l -"];
 
 /// What the examples find in their folder. The product that an example is about to write is taken away first.
-const PREPARATION: &str = r"
+const PREPARATION: &str = r#"
     printf 'firmware' > app.bin
     bulla ca init acme --name Acme --no-passphrase
     bulla keygen -o device.key
@@ -93,9 +93,12 @@ const PREPARATION: &str = r"
     bulla ca audit acme/device -o kept.jsonl
     bulla ca init line8 --name Acme --hierarchy device --request-only --no-passphrase
     openssl x509 -req -in line8/device/issuing.csr -CA root.pem -CAkey root.key -copy_extensions copyall -days 3650 -out line8.pem
+    printf '%s\n' 'schema = "bulla.profile/1"' 'name = "gateway"' 'extends = "idevid"' \
+        'subject = [{ attribute = "serialNumber", value = "{serial}" }, { attribute = "CN", value = "GW-{serial}" }]' \
+        '[variables]' 'serial = { type = "text", max-length = 20 }' > gateway.toml
     openssl cms -sign -binary -nodetach -in app.bin -signer firmware.pem -certfile acme/firmware/issuing.pem -inkey firmware.key \
         -outform DER -out app.p7m
-";
+"#;
 
 /// Runs a shell script with `bulla` on the path.
 fn shell(lab: &Lab, script: &str) {

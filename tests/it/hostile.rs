@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bulla::cms::SignedData;
 use bulla::files::{Document, Kind, documents};
 use bulla::key::{Hash, KeyFile, PublicKey};
-use bulla::x509::{Certificate, CertificateList, Profile, Request};
+use bulla::x509::{Certificate, CertificateList, Profile, Request, lint};
 
 use crate::harness::{Lab, Run};
 
@@ -55,6 +55,13 @@ fn read_document(document: Document) {
                 let _ = (certificate.basic_constraints(), certificate.key_usage(), certificate.extended_key_usage());
                 let _ = (certificate.authority_key_identifier(), certificate.subject_key_identifier());
                 let _ = Profile::built_in().iter().filter(|profile| profile.check(&certificate).is_ok()).count();
+                let _ = (
+                    lint::of_certificates(std::slice::from_ref(&certificate)),
+                    lint::shared_roots(std::slice::from_ref(&certificate)),
+                );
+                for extension in certificate.extensions() {
+                    let _ = (extension.policies(), extension.crl_urls(), extension.access_urls());
+                }
                 let _ = certificate.public_key().map(|key| certificate.is_signed_by(&key));
             }
         }
@@ -191,6 +198,76 @@ fn inspect_survives_a_sample_of_every_mutation() {
     for (name, der) in specimens(&lab) {
         for mutation in mutations(&der).iter().step_by(97) {
             lab.survives(name, mutation);
+        }
+    }
+}
+
+/// Reads a text as a profile, and looks into what comes of it.
+fn read_profile(text: &[u8]) {
+    let started = Instant::now();
+    if let Ok(profile) = Profile::parse(text, "hostile.toml".as_ref()) {
+        let _ = (lint::of_profile(&profile), profile.to_toml(), profile.digest());
+    }
+    assert!(started.elapsed() < PATIENCE, "{:?} for {} bytes", started.elapsed(), text.len());
+}
+
+#[test]
+fn no_mutation_of_a_profile_panics_the_reader() {
+    let own =
+        Profile::built_in_toml("matter-dac").expect("built in").replace("name = \"matter-dac\"", "name = \"own\"");
+    for mutation in mutations(own.as_bytes()) {
+        read_profile(&mutation);
+    }
+    const ROOM: usize = 60_000;
+    let head = "schema = \"bulla.profile/1\"\nname = \"own\"\nextends = \"idevid\"\n";
+    for monster in [
+        "[".repeat(ROOM),
+        "x = ".to_owned() + &"[".repeat(ROOM),
+        "x = ".to_owned() + &"{a=".repeat(ROOM / 3),
+        "a.".repeat(ROOM / 2) + "a = 1",
+        format!("[{}a]", "a.".repeat(ROOM / 2 - 2)),
+        "[[a]]\n".repeat(ROOM / 6),
+        format!("summary = \"{}\"", "\u{202e}\u{7f}".repeat(ROOM / 5)),
+        format!("[variables]\nx = {{ type = \"text\", one-of = [{}] }}", "\"a\",".repeat(ROOM / 4)),
+        format!("subject = [{{ attribute = \"CN\", value = \"{}\" }}]", "{a}-".repeat(250)),
+        "validity = 99999999999999999999d".to_owned(),
+    ] {
+        read_profile(format!("{head}{monster}").as_bytes());
+    }
+}
+
+#[test]
+fn a_profile_reaches_no_terminal_raw() {
+    let lab = Lab::new();
+    lab.bulla("keygen -o dev.key").ok();
+    for evil in ["\\u001b[2J", "\u{202e}", "\\u0007\\u202e"] {
+        let head = "schema = \"bulla.profile/1\"\nname = \"own\"\nextends = \"idevid\"\n";
+        for text in [
+            format!("summary = \"{evil}\""),
+            format!("\"{evil}\" = 1"),
+            format!("key-usage = [\"{evil}\"]"),
+            format!("subject = [{{ attribute = \"serialNumber\", value = \"{evil}\" }}]"),
+            format!("subject = [{{ attribute = \"serialNumber\", value = \"{{{evil}}}\" }}]"),
+            format!("crl-urls = [\"http://{evil}\"]"),
+            format!("[variables]\n\"{evil}\" = {{ type = \"text\" }}"),
+            format!("[variables]\nx = {{ type = \"text\", one-of = [\"{evil}\"] }}"),
+            format!("extends = \"{evil}\""),
+        ] {
+            let text = if text.starts_with("extends") {
+                head.replace("extends = \"idevid\"", &text)
+            } else {
+                format!("{head}{text}")
+            };
+            lab.write("own.toml", text);
+            for words in
+                ["show own.toml", "lint own.toml", "show own.toml --format json", "lint own.toml --format json"]
+            {
+                let run = lab.bulla(&format!("profile {words}"));
+                let raw = |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}');
+                assert!(!raw(&run.text()) && !raw(&run.stderr), "{words}:\n{}{}", run.text(), run.stderr);
+            }
+            let run = lab.bulla("csr dev.key --profile own.toml --serial 7 -o - --set x=7");
+            assert!(!run.stderr.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{}", run.stderr);
         }
     }
 }

@@ -11,3 +11,4 @@ mod generated;
 mod harness;
 mod hostile;
 mod interop;
+mod profiles;

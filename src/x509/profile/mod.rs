@@ -53,7 +53,9 @@
 //!
 //! **Variables.** `{serial}` stands for a variable, `{{` and `}}` for braces. A variable gets its value from the names
 //! that were asked for, from the issuer (`same-as-issuer`), or from the requester by name; all must agree. Two
-//! variables in one value need text between them, and the first ends where that text first comes.
+//! variables in one value need text between them, and the first ends where that text first comes. In an alternative
+//! name a variable brings letters, digits, `-` and `_`, and in some forms `.` and spaces, but no punctuation that means
+//! something there.
 //!
 //! **Optional attributes** may be absent; with a value made of variables they are added where all of these are known.
 
@@ -71,9 +73,11 @@ use super::{AltName, Certificate, Error, Name, Time, no_expiry};
 use crate::key::{Digest, Hash, KeyType, PublicKey};
 
 mod extensions;
+mod format;
 mod names;
 mod read;
 mod template;
+mod words;
 
 use extensions::own_oids;
 pub use names::{AltNameRule, AltNameRules, Names, Subject, SubjectRule};
@@ -304,6 +308,12 @@ impl Profile {
     /// The profile as TOML in one canonical form, with everything that it extends.
     pub fn to_toml(&self) -> String {
         self.effective.to_string()
+    }
+
+    /// The profile as JSON, with everything that it extends.
+    pub fn to_json(&self) -> serde_json::Value {
+        // Text, numbers, truth values, lists and tables: JSON has all of them.
+        serde_json::to_value(&self.effective).unwrap_or_default()
     }
 
     /// What names this profile and its every detail: the SHA-256 of [`Profile::to_toml`].

@@ -106,8 +106,7 @@ impl Profile {
         };
         let mut alt_names = alt_names.to_vec();
         for (rule, _) in self.alt_names.values.iter().zip(claimed_alt_names).filter(|(_, claimed)| !claimed) {
-            let value = rule.value.expand(&variables).map_err(|name| self.lacks(name))?;
-            alt_names.push(AltName::of_form(&rule.form, &value)?);
+            alt_names.push(self.make_alt_name(rule, &variables)?);
         }
         for rule in rules.iter().filter(|rule| rule.same_as_issuer) {
             self.check_issuer(rule.attribute, &subject, issuer)?;
@@ -172,8 +171,7 @@ impl Profile {
                 // Some forms have several spellings, and the name decides.
                 let spellings = if free { name.spellings() } else { Vec::new() };
                 let bound = spellings.iter().find_map(bind)?;
-                let made = AltName::of_form(&rule.form, &rule.value.expand(&bound).ok()?).ok()?;
-                (made == *name).then_some((index, bound))
+                (self.make_alt_name(rule, &bound).ok()? == *name).then_some((index, bound))
             });
             match own {
                 Some((index, bound)) => {
@@ -185,6 +183,25 @@ impl Profile {
             }
         }
         Ok(claimed)
+    }
+
+    /// Makes an alternative name. A variable brings no character that means something in the form: a serial number
+    /// `hex:41` would be another device's, and `*` any host's name.
+    fn make_alt_name(&self, rule: &AltNameRule, variables: &Variables) -> Result<AltName, Error> {
+        let is_plain = |c: char| match rule.form.as_str() {
+            "hardwareModuleName" | "permanentIdentifier" | "uri" => c.is_alphanumeric() || "-_. ".contains(c),
+            _ => c.is_alphanumeric() || "-_".contains(c),
+        };
+        for name in rule.value.variables() {
+            let value = variables.get(name).ok_or_else(|| self.lacks(name))?;
+            if !value.chars().all(is_plain) {
+                let why =
+                    format!("puts {name} into an alternative name of form {}, and {value} does not fit", rule.form);
+                return Err(self.refuse(why));
+            }
+        }
+        let value = rule.value.expand(variables).map_err(|name| self.lacks(name))?;
+        AltName::of_form(&rule.form, &value)
     }
 
     /// Puts the subject together: what was asked for as it came, the rest made.
@@ -226,5 +243,146 @@ impl Profile {
 
     fn lacks(&self, variable: &str) -> Error {
         Error::Variable { profile: self.name.clone(), variable: variable.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: &str = r#"
+        schema = "bulla.profile/1"
+        name = "gateway"
+        extends = "idevid"
+        subject = [
+            { attribute = "O", value = "Acme" },
+            { attribute = "CN", value = "GW-{serial}" },
+            { attribute = "serialNumber", value = "{serial}" },
+            { attribute = "OU", value = "line {line}", optional = true },
+            { attribute = "OU", optional = true },
+            { attribute = "L" },
+            { attribute = "1.2.3.4", value = "{maker}", same-as-issuer = true },
+        ]
+        [variables]
+        serial = { type = "text", max-length = 20 }
+        line = { type = "integer", max = 9 }
+        maker = { type = "hex", bytes = 2, case = "upper" }
+        [alt-names]
+        allow = ["dns"]
+        values = [{ form = "hardwareModuleName", value = "1.2.3:{serial}" }]
+    "#;
+
+    fn name(text: &str) -> Name {
+        if text.is_empty() { Name::empty() } else { Name::new(&Name::parse(text).unwrap()).unwrap() }
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        let mut variables = Variables::default();
+        pairs.iter().for_each(|(name, value)| assert!(variables.set(name, value)));
+        variables
+    }
+
+    fn ask(subject: &str, alt_names: &[AltName], given: &[(&str, &str)], issuer: &str) -> Result<Names, String> {
+        let profile = Profile::from_toml(GATEWAY).unwrap();
+        let names = profile.names(&name(subject), alt_names, &variables(given), Some(&name(issuer)));
+        let names = names.map_err(|error| error.to_string())?;
+        // What a profile made, it makes again of itself.
+        let again = profile.names(&names.subject, &names.alt_names, Variables::NONE, Some(&name(issuer)));
+        assert_eq!(again.map_err(|error| error.to_string()), Ok(names.clone()));
+        Ok(names)
+    }
+
+    #[test]
+    fn what_is_missing_is_made_and_the_list_is_the_order() {
+        let whole = "O=Acme, CN=GW-7, serialNumber=7, L=Ulm, 1.2.3.4=FFF1";
+        for (subject, given, issuer) in [
+            ("L=Ulm, serialNumber=7", &[("maker", "FFF1")][..], ""),
+            ("CN=GW-7, L=Ulm", &[("maker", "FFF1")], ""),
+            ("L=Ulm", &[("serial", "7")], "1.2.3.4=FFF1"),
+            ("1.2.3.4=FFF1, L=Ulm, serialNumber=7, CN=GW-7, O=Acme", &[], ""),
+        ] {
+            let names = ask(subject, &[], given, issuer).unwrap();
+            assert_eq!(names.subject.to_string(), whole, "{subject}");
+            assert_eq!(names.alt_names, [AltName::hardware_module("1.2.3:7").unwrap()]);
+        }
+        let names = ask("OU=a, OU=line 3, L=Ulm, serialNumber=7", &[], &[("maker", "FFF1")], "").unwrap();
+        assert_eq!(names.subject.to_string(), whole.replace("L=", "OU=line 3, OU=a, L="));
+        let asked = [AltName::dns("gw.example").unwrap(), AltName::hardware_module("1.2.3:hex:37").unwrap()];
+        let names = ask("L=Ulm", &asked, &[("maker", "FFF1")], "").unwrap();
+        assert_eq!(names.alt_names, asked, "what was asked for stays where it is");
+        assert_eq!(names.subject.to_string(), whole);
+    }
+
+    #[test]
+    fn what_the_list_does_not_allow_is_refused() {
+        let maker = [("maker", "FFF1")];
+        for (subject, given, issuer, why) in [
+            ("L=Ulm", &maker[..], "", "needs a value for serial"),
+            ("serialNumber=7", &maker, "", "needs the subject attribute L"),
+            ("L=Ulm, serialNumber=7, CN=GW-8", &maker, "", "needs serialNumber=8, and serialNumber=7 was asked for"),
+            ("L=Ulm, serialNumber=7, CN=gw", &maker, "", "needs CN=GW-7, and CN=gw was asked for"),
+            ("L=Ulm, serialNumber=7, O=Other", &maker, "", "needs O=Acme, and O=Other was asked for"),
+            ("L=Ulm, serialNumber=7, C=DE", &maker, "", "does not allow the subject attribute C=DE"),
+            (
+                "L=Ulm, serialNumber=7, serialNumber=7",
+                &maker,
+                "",
+                "does not allow the subject attribute serialNumber=7",
+            ),
+            ("L=Ulm, serialNumber=7, OU=a, OU=b", &maker, "", "OU=b was asked for"),
+            ("L=Ulm, serialNumber=7", &[("maker", "fff1")], "", "needs 4 upper-case hexadecimal digits for maker"),
+            ("L=Ulm, serialNumber=7", &[("marker", "FFF1")], "", "has no variable marker"),
+            ("L=Ulm, serialNumber=7", &[("serial", "8"), maker[0]], "", "needs serialNumber=8"),
+            ("L=Ulm, serialNumber=7", &maker, "1.2.3.4=FFF2", "needs the issuer's own 1.2.3.4, which is FFF2"),
+            ("L=Ulm, serialNumber=7", &maker, "1.2.3.4=FFF1, 1.2.3.4=FFF2", "needs the issuer's own"),
+            ("L=Ulm, serialNumber=123456789012345678901", &maker, "", "needs serialNumber={serial}"),
+        ] {
+            let error = ask(subject, &[], given, issuer).unwrap_err();
+            assert!(error.starts_with("profile gateway ") && error.contains(why), "{subject}: {error}");
+        }
+        let ip = [AltName::ip("192.0.2.1").unwrap()];
+        let error = ask("L=Ulm, serialNumber=7", &ip, &maker, "").unwrap_err();
+        assert_eq!(error, "profile gateway does not allow the alternative name ip 192.0.2.1");
+        let other = [AltName::hardware_module("1.2.3:8").unwrap()];
+        assert!(ask("L=Ulm, serialNumber=7", &other, &maker, "").unwrap_err().contains("does not allow"));
+    }
+
+    /// Device 7 must not get a name that means device A, nor one that means every host.
+    #[test]
+    fn a_variable_does_not_leave_its_place_in_an_alternative_name() {
+        for serial in ["hex:41", "7:8", "7,1.2.3", "a/b"] {
+            let error =
+                ask(&format!("L=Ulm, serialNumber={}", serial.replace(',', "\\,")), &[], &[("maker", "FFF1")], "");
+            assert!(error.as_ref().is_err_and(|error| error.contains("does not fit")), "{serial}: {error:?}");
+        }
+        let own = "values = [{ form = \"hardwareModuleName\", value = \"1.2.3:{serial}\" }]";
+        let host = "need = []\n        values = [{ form = \"dns\", value = \"{serial}.acme.example\" }]";
+        let host = GATEWAY.replace(own, host);
+        let profile = Profile::from_toml(&host).unwrap();
+        for (serial, fits) in [("7", true), ("*", false), ("a.b", false), ("-", false)] {
+            let given = variables(&[("serial", serial), ("maker", "FFF1")]);
+            assert_eq!(profile.names(&name("L=Ulm"), &[], &given, None).is_ok(), fits, "{serial}");
+        }
+        // A value that looks like a template is text.
+        let braces = ask("L=Ulm, CN=GW-{serial}", &[], &[("maker", "FFF1")], "").unwrap_err();
+        assert!(braces.contains("{serial}"), "{braces}");
+    }
+
+    /// RFC 5280 lets one attribute be written in several string types; what came stays.
+    #[test]
+    fn an_attribute_that_came_keeps_its_bytes() {
+        let printable = [0x30, 0x0d, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x07, 0x13, 0x02, b'U', b'l'];
+        let profile = Profile::from_toml(GATEWAY).unwrap();
+        let given = variables(&[("serial", "7"), ("maker", "FFF1")]);
+        let names = profile.names(&Name::from_der(&printable).unwrap(), &[], &given, None).unwrap();
+        assert!(names.subject.der().windows(13).any(|window| *window == printable[2..]));
+        // A BMPString, and two attributes in one RDN.
+        let bmp = [0x30, 0x0d, 0x31, 0x0b, 0x30, 0x09, 0x06, 0x03, 0x55, 0x04, 0x07, 0x1e, 0x02, 0x00, b'U'];
+        let error = profile.names(&Name::from_der(&bmp).unwrap(), &[], &given, None).unwrap_err();
+        assert!(error.to_string().contains("no UTF8String, PrintableString or IA5String"), "{error}");
+        let attribute = &printable[4..];
+        let two = [&[0x30, 0x18, 0x31, 0x16], attribute, attribute].concat();
+        let error = profile.names(&Name::from_der(&two).unwrap(), &[], &given, None).unwrap_err();
+        assert!(error.to_string().contains("two attributes in one place"), "{error}");
     }
 }

@@ -157,7 +157,7 @@ impl Template {
     }
 
     /// The value that it makes, or the variable that has none. A value is never read as a template again.
-    pub(super) fn expand(&self, variables: &Variables) -> Result<String, &str> {
+    pub(in crate::x509) fn expand(&self, variables: &Variables) -> Result<String, &str> {
         self.parts
             .iter()
             .map(|part| match part {
