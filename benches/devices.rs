@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bulla::ca::{Ca, NewCa};
-use bulla::enroll::{Ask, Authority, Decision};
+use bulla::ca::{Ca, NewCa, NewIssuing, Root};
+use bulla::enroll::{Ask, Authority, Decision, Occasion};
 use bulla::key::{KeyType, Signer, SoftwareKey};
 use bulla::x509::issue::{self, Serial};
 use bulla::x509::{Hierarchy, Name, Profile, ProvenRequest, Request, Time, Variables, Wanted};
@@ -32,11 +32,17 @@ fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let folder = folder.path();
     let now = Time::now_utc().replace_nanosecond(0)?;
-    NewCa { name: "Acme", key_type: KeyType::P256, passphrase: None }.create(&folder.join("acme"), now)?;
+    NewCa {
+        name: "Acme",
+        hierarchies: &Hierarchy::ALL,
+        root: Root::New { profile: None, key_type: KeyType::P256, protection: None },
+        issuing: NewIssuing { profile: None, variables: Variables::NONE, key_type: KeyType::P256, protection: None },
+    }
+    .create(&folder.join("acme"), now)?;
     std::fs::write(folder.join("idevid.ext"), EXTENSIONS)?;
     let (ca, _) = Ca::find(&folder.join("acme"))?;
-    let key = || -> Result<SoftwareKey, Failure> { Ok(ca.issuing_key(Hierarchy::Device)?.open(None)?) };
-    let issuer = ca.issuer(Hierarchy::Device, Box::new(key()?))?;
+    let key = || -> Result<SoftwareKey, Failure> { Ok(ca.issuing_key(Hierarchy::Device, None)?.open(None)?) };
+    let issuer = ca.issuer(Hierarchy::Device, None, Box::new(key()?))?;
     let bare = Bare { key: key()?, issuing: issuer.chain().leaf().clone(), profile: Profile::named("idevid")? };
 
     // One number for each device, since a CA gives an identity to one key alone.
@@ -101,8 +107,17 @@ fn requested(profile: &Profile, device: u32) -> Result<ProvenRequest, Failure> {
 /// A slice of devices through the CA.
 fn submitted(issuer: &impl Authority, profile: &Profile, next: impl Fn() -> u32, now: Time) -> Result<(), Failure> {
     let requests = (0..SLICE).map(|_| requested(profile, next())).collect::<Result<Vec<_>, _>>()?;
-    let asks: Vec<Ask<'_>> =
-        requests.iter().map(|request| Ask { request, profile, variables: Variables::NONE, validity: None }).collect();
+    let asks: Vec<Ask<'_>> = requests
+        .iter()
+        .map(|request| Ask {
+            request,
+            profile,
+            variables: Variables::NONE,
+            occasion: Occasion::New,
+            validity: None,
+            may_outlive: false,
+        })
+        .collect();
     let decisions = issuer.submit(&asks, now)?;
     let issued = decisions.iter().all(|decision| matches!(decision, Decision::Issued(_)));
     assert!(issued && decisions.len() == SLICE, "the CA refused a device");

@@ -37,6 +37,8 @@ complete -c bulla -n "__fish_bulla_needs_command" -s V -l version -d 'Print vers
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "keygen" -d 'Make a private key, or write the public half of one'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "sign" -d 'Sign a firmware image or any file'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify" -d 'Check a signature as the device would check it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "inspect" -d 'Say what a file is and what is in it'
@@ -94,11 +96,21 @@ none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -l force -d 'Replace an existing file'
 complete -c bulla -n "__fish_bulla_using_subcommand csr" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l key -d 'Make the request in memory, from this private key and the name flags' -r
-complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l profile -d 'The certificate profile, a name or a file; may be left out where the issuer serves only one' -r
-complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l profile -d 'The certificate profile: its name or file; may be left out where the issuer serves only one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l reason -d 'Why it is revoked (RFC 5280 section 5.3.1)' -r -f -a "unspecified\t''
+keyCompromise\t''
+cACompromise\t''
+affiliationChanged\t''
+superseded\t''
+cessationOfOperation\t''
+certificateHold\t''
+removeFromCRL\t''
+privilegeWithdrawn\t''
+aACompromise\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l valid-for -d 'How long the certificate is valid instead of the profile\'s time, as 90d or 20y' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s o -l output -d 'Where the certificate chain goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l passphrase-from -d 'The passphrase of --key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l subject -d 'Subject attributes in order, as `O=Acme, OU=a, OU=b`; before --serial and --cn' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l serial -d 'Subject serialNumber: the device\'s serial number' -r
@@ -118,8 +130,59 @@ never\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
 jsonl\t'A JSON object a line, each second'
 none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l supersede -d 'Revoke the certificate that the identity has for another key, for --reason'
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l allow-outlive -d 'Allow a certificate that is valid for longer than its issuer'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l key -d 'The new private key; with --keep-key, the one that the certificate has' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l csr -d 'A request made with the new key, where that stays in the device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l profile -d 'The profile\'s file, where it is not one that the CA knows by name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l valid-for -d 'How long the certificate is valid instead of the profile\'s time, as 90d or 20y' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -s o -l output -d 'Where the certificate chain goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l passphrase-from -d 'The passphrase of --key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l keep-key -d 'Keep the key'
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l allow-outlive -d 'Allow a certificate that is valid for longer than its issuer'
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l serial -d 'The certificate with this serial number' -r
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l identity -d 'Certificates of this identity, as SN-42 or serialNumber=SN-42' -r
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l profile -d 'Certificates of this profile' -r
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l issued-between -d 'Certificates issued in this time, as 2026-11-22 2026-11-23; the end is left out' -r
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l reason -d 'Why (RFC 5280 section 5.3.1)' -r -f -a "unspecified\t''
+keyCompromise\t''
+cACompromise\t''
+affiliationChanged\t''
+superseded\t''
+cessationOfOperation\t''
+certificateHold\t''
+removeFromCRL\t''
+privilegeWithdrawn\t''
+aACompromise\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l dry-run -d 'Say what would be revoked, and revoke nothing'
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The signature format' -r -f -a "raw\t'The bare signature'
 cms\t'CMS SignedData, for openssl, RAUC and SWUpdate'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
@@ -188,18 +251,26 @@ complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l progress -d 'How
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
 jsonl\t'A JSON object a line, each second'
 none\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "import" -d 'Take in the certificate that another CA issued'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "crl" -d 'Issue a certificate revocation list'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l name -d 'The organisation that the CA\'s certificates name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l hierarchy -d 'The hierarchy that the CA is for; both where left out' -r -f -a "device\t''
+firmware\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l type -d 'The type of the CA\'s keys' -r -f -a "p256\t''
 p384\t''
 ed25519\t''
@@ -207,6 +278,12 @@ rsa2048\t''
 rsa3072\t''
 rsa4096\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l ca-passphrase-from -d 'Encrypt the CA\'s keys with a passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l root-passphrase-from -d 'The passphrase of the root\'s key, where it is not that of the CA\'s keys' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l root -d 'Put the issuing CA under this one: its certificate, then those above it up to a self-signed root' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l root-key -d 'The key of --root, which is not copied' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l root-profile -d 'The profile of the root that is made' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l issuing-profile -d 'The profile of the issuing CA' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l set -d 'A variable of the profile, from which it makes names of its own' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -216,8 +293,107 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l no-passphrase -d 'Leave the CA\'s keys unencrypted'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l request-only -d 'Make a request for another CA to issue, in DIR/HIERARCHY/issuing.csr'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -l root -d 'The self-signed root, where it is not in the file' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l root-key -d 'The key of the CA above, where it is not in the CA\'s folder' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l root-passphrase-from -d 'The passphrase of the root\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l type -d 'The type of the new key' -r -f -a "p256\t''
+p384\t''
+ed25519\t''
+rsa2048\t''
+rsa3072\t''
+rsa4096\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l issuing-profile -d 'The profile of the issuing CA' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l set -d 'A variable of the profile, from which it makes names of its own' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l keep-key -d 'Keep the issuing CA\'s key'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l no-passphrase -d 'Leave the new key unencrypted'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l request-only -d 'Make a request for another CA to issue, for `bulla ca import`'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from renew-issuing" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l serial -d 'The certificate with this serial number' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l identity -d 'Certificates of this identity, as SN-42 or serialNumber=SN-42' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l profile -d 'Certificates of this profile' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l issued-between -d 'Certificates issued in this time, as 2026-11-22 2026-11-23; the end is left out' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l state -d 'Only certificates in this state' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l expires-before -d 'Only certificates that end before this day or time' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l limit -d 'At most so many' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l after -d 'Only what stands behind this cursor' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -s o -l output -d 'Where the list goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l every -d 'When the next list will be issued, in days' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l overlap -d 'For how much longer this one stays valid' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l encoding -d 'How it is encoded' -r -f -a "pem\t''
+der\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -s o -l output -d 'Write the lines and the signed head to this file; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -l continues -d 'An earlier export, or its last line, that the record must continue' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -l issuer -d 'The certificates of the issuing CA, to check an exported record' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from backup" -s o -l output -d 'The folder to make' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from backup" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from backup" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from backup" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in the certificate that another CA issued'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "crl" -d 'Issue a certificate revocation list'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -292,18 +468,26 @@ complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "man" -d 'Print a man page'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll sign verify inspect ca profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: two roots, for devices and firmware, with an issuing CA each'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "import" -d 'Take in the certificate that another CA issued'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "crl" -d 'Issue a certificate revocation list'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the built-in profiles'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "example" -d 'Print an example of a profile that has every key, with comments'

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 mod folder;
 mod kind;
-pub use folder::build_folder;
+pub use folder::{build_folder, make_folder};
 pub use kind::{Document, Kind, documents};
 
 /// Largest key, request, certificate, CRL or signature file that is read: 64 MiB.
@@ -116,6 +116,19 @@ pub fn is_printable(c: char) -> bool {
     let reorders =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     !c.is_control() && !reorders
+}
+
+/// Encodes JSON on one line. Values are kept as they are; what must not reach a terminal is escaped as JSON has it.
+pub fn json_line(value: &serde_json::Value) -> String {
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        match c {
+            _ if is_printable(c) => line.push(c),
+            // Outside of strings JSON is ASCII, and every character that is not printable has four digits.
+            _ => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    line
 }
 
 /// A path as it may be shown on a terminal; `-` is named for what it is.
@@ -292,6 +305,16 @@ fn temporary_name(name: &OsStr) -> OsString {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
     temporary.push(format!(".{}-{nanos}.tmp", std::process::id()));
     temporary
+}
+
+/// Whether a name is one that [`temporary_name`] gives for `name`.
+fn is_temporary_name(found: &OsStr, name: &OsStr) -> bool {
+    let name = name.to_string_lossy().chars().take(32).collect::<String>();
+    let found = found.to_string_lossy();
+    let numbers =
+        found.strip_prefix('.').and_then(|rest| rest.strip_prefix(&name)?.strip_prefix('.')?.strip_suffix(".tmp"));
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.and_then(|numbers| numbers.split_once('-')).is_some_and(|(a, b)| all_digits(a) && all_digits(b))
 }
 
 /// A product being written. Dropped without [`commit`](Self::commit), it leaves nothing behind.

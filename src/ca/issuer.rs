@@ -1,136 +1,285 @@
 //! One issuing CA at work: policy, plan, signature, record.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Error;
-use crate::enroll::{Ask, Authority, AuthorityError, Decision, Refusal};
-use crate::key::Signer;
-use crate::store::{self, Plan, Reserved, Signed, SqliteStore, Store};
+use time::Duration;
+
+use super::{Error, Generation};
+use crate::enroll::{Ask, Authority, AuthorityError, Decision, Occasion, Refusal};
+use crate::key::{self, Signer};
+use crate::store::audit::Event;
+use crate::store::{self, Filter, Ledger, Plan, Reserved, Signed, Standing, State, Store};
 use crate::x509::issue::{self, Serial};
-use crate::x509::{self, Certificate, Chain, Hierarchy, Profile, Role, Time, colon_hex, no_expiry, rfc3339};
+use crate::x509::{Certificate, Chain, Hierarchy, Names, Profile, Role, Time, colon_hex, no_expiry, rfc3339};
+
+/// How far the clock may stand behind the last record: machines that share a CA differ by minutes, and a clock that is
+/// set by hand by hours.
+const BEHIND: Duration = Duration::days(1);
+
+/// How far it may stand ahead: a CA for firmware may rest for years between two signers.
+const AHEAD: Duration = Duration::days(5 * 365);
+
+/// Longest subject in a line of the audit record about a refused request, in characters.
+const SUBJECT_LENGTH: usize = 256;
 
 /// The issuing CA of one hierarchy, with its key and the records.
 pub struct Issuer {
     hierarchy: Hierarchy,
+    generation: u32,
     chain: Chain,
+    /// The chains of the other generations, which issued what is found again.
+    others: Vec<Chain>,
     signer: Box<dyn Signer>,
-    store: Mutex<SqliteStore>,
+    store: Mutex<Box<dyn Store>>,
+    trusts_clock: bool,
 }
 
 impl Issuer {
-    /// Takes what [`super::Ca::issuer`] has checked to belong together; the chain leads from issuing CA to root.
-    pub(super) fn new(hierarchy: Hierarchy, chain: Chain, signer: Box<dyn Signer>, store: SqliteStore) -> Self {
-        Self { hierarchy, chain, signer, store: Mutex::new(store) }
+    /// Takes what [`super::Ca::issuer`] has checked to belong together; each chain leads from issuing CA to root.
+    pub(super) fn new(
+        hierarchy: Hierarchy,
+        Generation { number, chain }: Generation,
+        others: Vec<Chain>,
+        signer: Box<dyn Signer>,
+        store: Box<dyn Store>,
+        trusts_clock: bool,
+    ) -> Self {
+        Self { hierarchy, generation: number, chain, others, signer, store: Mutex::new(store), trusts_clock }
     }
 
-    /// The built-in profiles that belong to this hierarchy alone.
-    pub fn profiles(hierarchy: Hierarchy) -> impl Iterator<Item = &'static Profile> {
-        Profile::built_in()
-            .iter()
-            .filter(move |profile| profile.hierarchy == Some(hierarchy) && profile.role == Role::Request)
+    /// The issuing CA's certificate.
+    pub fn certificate(&self) -> &Certificate {
+        self.chain.leaf()
+    }
+
+    pub(super) fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
+
+    pub(super) fn ledger(&self) -> Ledger<'_> {
+        Ledger { issuer: self.hierarchy.name(), signer: self.signer.as_ref() }
+    }
+
+    pub(super) fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        // A thread that panicked while it held the store left no transaction open: SQLite rolled it back.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses to work by a clock that stands outside the issuing CA's validity, or far from the last record.
+    pub(super) fn check_clock(&self, now: Time) -> Result<(), Error> {
+        let issuing = self.certificate();
+        if now < issuing.not_before() || now > issuing.not_after() {
+            return Err(Error::Clock { now, from: issuing.not_before(), until: issuing.not_after() });
+        }
+        if self.trusts_clock {
+            return Ok(());
+        }
+        let head = self.store().head(self.hierarchy.name())?;
+        let last = head.and_then(|head| Time::from_unix_timestamp(head.time).ok());
+        match last {
+            Some(last) if now < last.saturating_sub(BEHIND) || now > last.saturating_add(AHEAD) => {
+                Err(Error::ClockJump { now, last })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Decides whether an ask may be granted, and plans its certificate. Everything that authorises stands here,
     /// before the signer.
-    fn plan(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Plan, Refusal>, x509::Error> {
+    pub(super) fn plan(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Plan, Refusal>, Error> {
         let profile = ask.profile;
-        if !profile.serves(self.hierarchy) || profile.role != Role::Request {
-            let issuer = self.hierarchy.name().to_owned();
+        let issuing = self.certificate();
+        let issuer = self.hierarchy.name().to_owned();
+        if profile.role != Role::Request || !profile.serves(self.hierarchy) {
             return Ok(Err(Refusal::ProfileNotServed { profile: profile.name.clone(), issuer }));
         }
-        let wanted = ask.request.request();
-        let granted = wanted.alt_names().and_then(|alt_names| {
-            profile.check_key(ask.request.public_key())?;
-            let issuer = Some(self.chain.leaf().subject());
-            let names = profile.names(wanted.subject(), &alt_names, ask.variables, issuer)?;
+        let is_last =
+            issuing.basic_constraints()?.is_some_and(|constraints| constraints.path_len_constraint == Some(0));
+        if profile.is_ca && is_last {
+            return Ok(Err(Refusal::NoCaBelow { profile: profile.name.clone(), issuer }));
+        }
+        let key = ask.request.public_key();
+        if let Some(weakness) = key.weakness() {
+            return Ok(Err(Refusal::WeakKey { why: weakness.to_string() }));
+        }
+        let standing = match ask.occasion {
+            Occasion::New => Standing::New,
+            Occasion::Supersede(reason) => Standing::Supersede(reason),
+            Occasion::Renew { certificate, keep_key } => {
+                if let Err(refusal) = self.renewable(ask, certificate, keep_key, now)? {
+                    return Ok(Err(refusal));
+                }
+                Standing::Renew { serial: certificate.serial().to_vec() }
+            }
+        };
+        let named = ask.names(Some(issuing.subject())).and_then(|names| {
+            profile.check_key(key)?;
             Ok((profile.identity(&names)?, names))
         });
-        let (identity, names) = match granted {
-            Ok(granted) => granted,
+        let (identity, names) = match named {
+            Ok(named) => named,
             Err(error) => return Ok(Err(Refusal::Names { why: error.to_string() })),
         };
         let not_after = match ask.validity {
             Some(validity) => now.saturating_add(validity).min(no_expiry()),
             None => profile.not_after(now),
         };
-        let issuer_until = self.chain.leaf().not_after();
-        if not_after > issuer_until {
+        let issuer_until = issuing.not_after();
+        let outlives_issuer = not_after > issuer_until;
+        if outlives_issuer && !ask.may_outlive {
             return Ok(Err(Refusal::OutlivesIssuer { until: rfc3339(not_after), issuer_until: rfc3339(issuer_until) }));
         }
         let scheme = self.signer.public_key().key_type().usual_scheme();
         let serial = Serial::random()?;
         let validity = (profile.not_before(now), not_after);
-        let issuer = self.chain.leaf();
-        let to_be_signed = issue::to_be_signed(profile, ask.request, &names, issuer, scheme, serial, validity)?;
+        let to_be_signed = issue::to_be_signed(profile, ask.request, &names, issuing, scheme, serial, validity)?;
         Ok(Ok(Plan {
-            issuer: self.hierarchy.name().to_owned(),
+            generation: self.generation,
             profile: profile.name.clone(),
+            profile_sha256: profile.digest().bytes().to_vec(),
             identity,
-            spki_sha256: ask.request.public_key().fingerprint().bytes().to_vec(),
+            spki_sha256: key.fingerprint().bytes().to_vec(),
             serial: serial.bytes().to_vec(),
             subject: names.subject.to_string(),
-            validity: (validity.0.unix_timestamp(), not_after.unix_timestamp()),
+            validity,
             to_be_signed,
+            standing,
+            outlives_issuer,
         }))
     }
 
-    fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
-        let issuing = self.chain.leaf();
-        if now < issuing.not_before() || now > issuing.not_after() {
-            return Err(Error::Clock { now, from: issuing.not_before(), until: issuing.not_after() });
+    /// Whether a certificate may be renewed by this ask.
+    fn renewable(
+        &self,
+        ask: &Ask<'_>,
+        old: &Certificate,
+        keep_key: bool,
+        now: Time,
+    ) -> Result<Result<(), Refusal>, Error> {
+        let filter = Filter {
+            issuer: Some(self.hierarchy.name().to_owned()),
+            serial: Some(old.serial().to_vec()),
+            ..Filter::default()
+        };
+        let found = self.store().list(&filter, None, 1)?.pop();
+        let Some(record) = found
+            .filter(|record| record.profile == ask.profile.name && record.certificate.as_deref() == Some(old.der()))
+        else {
+            return Ok(Err(Refusal::NotOurs));
+        };
+        let refuse = |why| Ok(Err(Refusal::NotRenewable { serial: colon_hex(old.serial()), why }));
+        match record.state(now.unix_timestamp()) {
+            State::Revoked => return refuse("was revoked"),
+            State::Expired => return refuse("has expired"),
+            State::Planned | State::Issued | State::Replaced => {}
         }
+        let is_same = old.spki() == ask.request.public_key().spki();
+        if is_same != keep_key {
+            return Ok(Err(Refusal::KeyUnchanged { is_same }));
+        }
+        let wanted = ask.request.request();
+        let says_other_subject = !wanted.subject().is_empty() && wanted.subject() != old.subject();
+        let wanted_alt_names = wanted.alt_names()?;
+        if says_other_subject || (!wanted_alt_names.is_empty() && wanted_alt_names != old.alt_names()?) {
+            let why = "the request has other names than the certificate to be renewed".to_owned();
+            return Ok(Err(Refusal::Names { why }));
+        }
+        Ok(Ok(()))
+    }
+
+    fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
+        self.check_clock(now)?;
         let planned: Vec<Result<Plan, Refusal>> =
             asks.iter().map(|ask| self.plan(ask, now)).collect::<Result<_, _>>()?;
-        let plans: Vec<Plan> = planned.iter().filter_map(|plan| plan.as_ref().ok()).cloned().collect();
-        // A thread that panicked while it held the store left no transaction open: SQLite rolled it back.
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        // From here on every serial number and all bytes to be signed are on disk.
-        let reserved = store.reserve(&plans, now.unix_timestamp())?;
-        let signed = self.sign_planned(&reserved)?;
+        let granted =
+            planned.iter().zip(asks).filter_map(|(plan, ask)| Some((plan.as_ref().ok()?.clone(), ask.profile)));
+        let (plans, profiles): (Vec<Plan>, Vec<&Profile>) = granted.unzip();
+        let refused = planned.iter().zip(asks).filter_map(|(plan, ask)| Some(refused(plan.as_ref().err()?, ask)));
+        let mut store = self.store();
+        // From here on every serial number and all bytes to be signed are on disk, and every decision.
+        let reserved = store.reserve(self.ledger(), &plans, refused.collect(), now)?;
+        let signed = self.sign_planned(&plans, &profiles, &reserved)?;
         // From here on every certificate is: no one is handed out before.
-        let recorded = store.complete(self.hierarchy.name(), &signed)?;
+        let recorded = if signed.is_empty() { Vec::new() } else { store.complete(&signed)? };
         drop(store);
         let recorded: HashMap<_, _> = signed.into_iter().map(|signed| signed.serial).zip(recorded).collect();
         let mut reserved = reserved.into_iter();
         let mut decide = |plan: Plan| {
+            let identity = plan.identity;
             Ok(match reserved.next() {
                 Some(Reserved::Issued { certificate }) => self.issued(&certificate)?,
-                Some(Reserved::Planned { serial, .. }) => {
-                    self.issued(recorded.get(&serial).map(Vec::as_slice).unwrap_or_default())?
-                }
+                Some(Reserved::Planned { serial, .. }) => match recorded.get(&serial) {
+                    Some(Some(certificate)) => self.issued(certificate)?,
+                    _ => Decision::Refused(Refusal::RevokedMeanwhile { serial: colon_hex(&serial) }),
+                },
                 Some(Reserved::IdentityTaken { serial }) => {
-                    Decision::Refused(Refusal::IdentityTaken { identity: plan.identity, serial: colon_hex(&serial) })
+                    Decision::Refused(Refusal::IdentityTaken { identity, serial: colon_hex(&serial) })
                 }
                 Some(Reserved::KeyTaken { identity, serial }) => {
                     Decision::Refused(Refusal::KeyTaken { identity, serial: colon_hex(&serial) })
                 }
-                None => return Err(Error::Store(store::Error::NotPlanned { serial: colon_hex(&plan.serial) })),
+                Some(Reserved::KeyCompromised { serial }) => {
+                    Decision::Refused(Refusal::KeyCompromised { serial: colon_hex(&serial) })
+                }
+                Some(Reserved::OnHold { serial }) => {
+                    Decision::Refused(Refusal::OnHold { identity, serial: colon_hex(&serial) })
+                }
+                Some(Reserved::NotCurrent { serial }) => Decision::Refused(Refusal::NotRenewable {
+                    serial: colon_hex(&serial),
+                    why: "is the current one of the identity, and was issued for another renewal",
+                }),
+                None => return Err(Error::Store(store::Error::NotPlanned { serial: plan.serial })),
             })
         };
         planned.into_iter().map(|plan| plan.map_or_else(|no| Ok(Decision::Refused(no)), &mut decide)).collect()
     }
 
     /// Signs what is planned, once for each serial number: a slice may hold the same ask twice.
-    fn sign_planned(&self, reserved: &[Reserved]) -> Result<Vec<Signed>, Error> {
+    fn sign_planned(&self, plans: &[Plan], profiles: &[&Profile], reserved: &[Reserved]) -> Result<Vec<Signed>, Error> {
         let scheme = self.signer.public_key().key_type().usual_scheme();
         let mut seen = HashSet::new();
-        let planned = reserved.iter().filter_map(|reservation| match reservation {
-            Reserved::Planned { serial, to_be_signed } => seen.insert(serial).then_some((serial, to_be_signed)),
-            _ => None,
-        });
-        planned
-            .map(|(serial, to_be_signed)| {
-                let certificate = issue::sign(to_be_signed, self.signer.as_ref(), scheme)?.der().to_vec();
-                Ok(Signed { serial: serial.clone(), certificate })
-            })
-            .collect()
+        let mut signed = Vec::new();
+        for ((plan, profile), reservation) in plans.iter().zip(profiles).zip(reserved) {
+            let Reserved::Planned { serial, to_be_signed } = reservation else { continue };
+            if seen.insert(serial) {
+                let certificate = issue::sign(to_be_signed, self.signer.as_ref(), scheme)?;
+                // An earlier plan comes from the disk. What is not for this ask goes no further.
+                let names = Names { subject: certificate.subject().clone(), alt_names: certificate.alt_names()? };
+                let is_planned = certificate.serial() == serial
+                    && key::Hash::Sha256.digest(certificate.spki()).bytes() == plan.spki_sha256
+                    && profile.identity(&names).is_ok_and(|identity| identity == plan.identity);
+                if !is_planned {
+                    return Err(Error::PlanDiffers { serial: colon_hex(serial) });
+                }
+                signed.push(Signed { serial: serial.clone(), certificate: certificate.der().to_vec() });
+            }
+        }
+        Ok(signed)
     }
 
     fn issued(&self, certificate: &[u8]) -> Result<Decision, Error> {
-        let mut certificates = vec![Certificate::from_der(certificate)?];
-        certificates.extend_from_slice(self.chain.certificates());
+        let leaf = Certificate::from_der(certificate)?;
+        let issued_it = |chain: &&Chain| {
+            let issuing = chain.leaf();
+            issuing.subject() == leaf.issuer() && issuing.public_key().is_ok_and(|key| leaf.is_signed_by(&key))
+        };
+        let chain = if self.others.is_empty() { None } else { self.others.iter().rev().find(issued_it) };
+        // The generation at work where it made it, since its certificate lasts longest.
+        let chain = chain.filter(|_| !issued_it(&&self.chain)).unwrap_or(&self.chain);
+        let mut certificates = vec![leaf];
+        certificates.extend_from_slice(chain.certificates());
         Ok(Decision::Issued(Chain::new(certificates)?))
+    }
+}
+
+/// The line of the audit record about an ask that is refused without a look at the records.
+fn refused(refusal: &Refusal, ask: &Ask<'_>) -> Event {
+    Event::Refuse {
+        code: refusal.code().to_owned(),
+        identity: ask.request.request().subject().to_string().chars().take(SUBJECT_LENGTH).collect(),
+        profile: ask.profile.name.clone(),
+        spki_sha256: ask.request.public_key().fingerprint().to_string(),
     }
 }
 
@@ -141,142 +290,5 @@ impl Authority for Issuer {
 
     fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
         self.decide(asks, now).map_err(|error| AuthorityError(Box::new(error)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::ca::{Ca, NewCa};
-    use crate::enroll::{Direct, Enroller, accept};
-    use crate::key::{KeyType, SoftwareKey};
-    use crate::x509::{Name, ProvenRequest, Request, Variables, Wanted};
-
-    fn now() -> Time {
-        Time::from_unix_timestamp(1_800_000_000).unwrap()
-    }
-
-    fn new_ca(folder: &Path) -> Ca {
-        let path = folder.join("ca");
-        NewCa { name: "Test", key_type: KeyType::P256, passphrase: None }.create(&path, now()).unwrap();
-        Ca::find(&path).unwrap().0
-    }
-
-    fn issuer(ca: &Ca, hierarchy: Hierarchy) -> Issuer {
-        let signer = ca.issuing_key(hierarchy).unwrap().open(None).unwrap();
-        ca.issuer(hierarchy, Box::new(signer)).unwrap()
-    }
-
-    fn request(key: &SoftwareKey, profile: &Profile, serial: &str) -> ProvenRequest {
-        let subject = Name::new(&[(Name::SERIAL_NUMBER, serial), (Name::COMMON_NAME, serial)]).unwrap();
-        let wanted = Wanted { subject, ..Wanted::default() };
-        Request::new(profile, &wanted, key).unwrap().prove().unwrap()
-    }
-
-    fn key() -> SoftwareKey {
-        SoftwareKey::generate(KeyType::P256).unwrap()
-    }
-
-    fn idevid() -> &'static Profile {
-        built_in("idevid")
-    }
-
-    fn built_in(name: &str) -> &'static Profile {
-        Profile::built_in().iter().find(|profile| profile.name == name).unwrap()
-    }
-
-    fn ask(request: &ProvenRequest) -> Ask<'_> {
-        Ask { request, profile: idevid(), variables: Variables::NONE, validity: None }
-    }
-
-    fn leaf(decision: &Decision) -> &Certificate {
-        match decision {
-            Decision::Issued(chain) => chain.leaf(),
-            Decision::Refused(refusal) => panic!("{refusal}"),
-        }
-    }
-
-    fn code(decision: &Decision) -> &'static str {
-        match decision {
-            Decision::Issued(_) => "issued",
-            Decision::Refused(refusal) => refusal.code(),
-        }
-    }
-
-    /// The law of [`Authority`], within a slice and between two processes' lives.
-    #[test]
-    fn the_same_ask_gets_the_same_certificate() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = new_ca(folder.path());
-        let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
-        let first = issuer(&ca, Hierarchy::Device).submit(&[ask(&a), ask(&b), ask(&a)], now()).unwrap();
-        assert_eq!(leaf(&first[0]).der(), leaf(&first[2]).der());
-        assert_ne!(leaf(&first[0]).serial(), leaf(&first[1]).serial());
-        let later = now() + time::Duration::days(1000);
-        let again = issuer(&ca, Hierarchy::Device).submit(&[ask(&b)], later).unwrap();
-        assert_eq!(leaf(&first[1]).der(), leaf(&again[0]).der());
-    }
-
-    /// After a power cut between plan and signature the plan is signed as it was recorded.
-    #[test]
-    fn a_plan_is_taken_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = new_ca(folder.path());
-        let issuer = issuer(&ca, Hierarchy::Device);
-        let a = request(&key(), idevid(), "A");
-        let plan = issuer.plan(&ask(&a), now()).unwrap().unwrap();
-        issuer.store.lock().unwrap().reserve(std::slice::from_ref(&plan), now().unix_timestamp()).unwrap();
-        let decisions = issuer.submit(&[ask(&a)], now() + time::Duration::days(1)).unwrap();
-        assert_eq!(leaf(&decisions[0]).serial(), plan.serial);
-        assert_eq!(leaf(&decisions[0]).not_before(), now());
-    }
-
-    #[test]
-    fn what_policy_forbids_is_refused_and_the_rest_of_the_slice_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = new_ca(folder.path());
-        let issuer = issuer(&ca, Hierarchy::Device);
-        let (one, two) = (key(), key());
-        let firmware = built_in("firmware");
-        let requests = [
-            request(&one, idevid(), "A"),
-            request(&two, idevid(), "A"),
-            request(&one, idevid(), "B"),
-            request(&two, firmware, "F"),
-            request(&two, idevid(), "C"),
-        ];
-        let mut asks: Vec<Ask<'_>> = requests.iter().map(ask).collect();
-        asks[3].profile = firmware;
-        let codes: Vec<_> = issuer.submit(&asks, now()).unwrap().iter().map(code).collect();
-        assert_eq!(codes, ["issued", "identity-taken", "key-taken", "profile-not-served", "issued"]);
-    }
-
-    #[test]
-    fn a_clock_outside_the_issuers_time_stops_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let issuer = issuer(&new_ca(folder.path()), Hierarchy::Device);
-        let a = request(&key(), idevid(), "A");
-        let error = issuer.submit(&[ask(&a)], Time::UNIX_EPOCH).unwrap_err();
-        assert!(error.to_string().starts_with("the clock says 1970"), "{error}");
-    }
-
-    #[test]
-    fn what_comes_back_is_checked() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = new_ca(folder.path());
-        let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
-        let device = ca.anchors(Hierarchy::Device).unwrap();
-        let enroller = Direct::new(issuer(&ca, Hierarchy::Device), device.clone());
-        let chain = enroller.enroll(&ask(&a), now()).unwrap();
-        assert!(accept(chain.clone(), &ask(&a), &device, now()).is_ok());
-        let text = |error: crate::enroll::Unacceptable| error.to_string();
-        assert_eq!(accept(chain.clone(), &ask(&b), &device, now()).map_err(text).unwrap_err(), "it is for another key");
-        let firmware = ca.anchors(Hierarchy::Firmware).unwrap();
-        assert!(accept(chain.clone(), &ask(&a), &firmware, now()).is_err());
-        let mut other_profile = ask(&a);
-        other_profile.profile = built_in("tls-client");
-        assert!(accept(chain, &other_profile, &device, now()).is_err());
     }
 }

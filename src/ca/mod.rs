@@ -1,33 +1,45 @@
-//! The embedded CA: a folder with two roots, an issuing CA under each, and the records of what they issued.
+//! The embedded CA: a folder with a root and an issuing CA for devices, another pair for firmware, and the records of
+//! what they issued.
 //!
 //! ```text
-//! acme/                     0700
-//!   ca.json                 {"schema": "bulla.ca/1", "name": "Acme"}
-//!   ca.db                   the records, see [`crate::store`]
-//!   device/  firmware/      one hierarchy each:
-//!     root.pem  root.key          the root; its key may be moved away
-//!     issuing.pem  issuing.key    the issuing CA
+//! acme/                       0700; every file 0600
+//!   ca.json                   {"schema": "bulla.ca/1", "name": "Acme"}
+//!   ca.db  ca.lock            the records, see [`crate::store`]
+//!   profiles/NAME.toml        profiles of the user's own, where there are any
+//!   device/  firmware/        one hierarchy each; either may be absent:
+//!     root.pem                the trust anchor
+//!     root.key                its key, where it was made here; it may be moved away
+//!     issuing.pem             the issuing CA, then the certificates between it and the root
+//!     issuing.key
+//!     issuing.csr             its request, where another CA issues it
+//!     issuing.2.pem  ...      the same of its next generation: the newest that has a certificate is the one at work
 //! ```
 //!
-//! Every private key is 0600, and encrypted unless that was declined. Devices and firmware never share a root.
+//! Nothing in a hierarchy is ever replaced. A generation comes to be with the name of its certificate's file, which is
+//! written last. Devices and firmware never share a root.
 
 use std::fmt;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::{self, Creation, Document, Output};
-use crate::key::{self, KeyFile, KeyRef, KeyType, Passphrase, Signer, SoftwareKey, Wrapping};
-use crate::store::{self, SqliteStore};
-use crate::x509::issue::{self, Serial};
-use crate::x509::verify::Anchors;
-use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Profile, Request, Time, Variables, Wanted, rfc3339};
+use crate::files::{self, Creation, Output};
+use crate::key::{self, KeyFile, KeyRef, Signer};
+use crate::store::{self, OnWait, SqliteStore, Store};
+use crate::x509::verify::{self, Anchors};
+use crate::x509::{self, Chain, Hierarchy, Time, rfc3339};
 
+mod audit;
 mod issuer;
+mod new;
+mod revocation;
+#[cfg(test)]
+mod tests;
 
+pub use audit::{Audited, check_exported};
 pub use issuer::Issuer;
+pub use new::{Importing, NewCa, NewIssuing, Protection, Root};
+pub use revocation::RevocationList;
 
 const SETTINGS: &str = "ca.json";
 const RECORDS: &str = "ca.db";
@@ -40,81 +52,39 @@ struct Settings {
     name: String,
 }
 
-/// What a new CA is to be.
-#[derive(Clone, Copy, Debug)]
-pub struct NewCa<'a> {
-    /// The organisation, and the start of each common name.
-    pub name: &'a str,
-    /// The type of every key.
-    pub key_type: KeyType,
-    /// The passphrase of every key; `None` leaves them in the clear.
-    pub passphrase: Option<&'a Passphrase>,
-}
-
-impl NewCa<'_> {
-    /// Makes the CA in a new folder, which is whole or absent. Returns each hierarchy's chain, issuing CA to root.
-    pub fn create(&self, folder: &Path, now: Time) -> Result<Vec<(Hierarchy, Chain)>, Error> {
-        let mut made = Vec::new();
-        files::build_folder(folder, |folder| {
-            for hierarchy in Hierarchy::ALL {
-                made.push((hierarchy, self.create_hierarchy(&folder.join(hierarchy.name()), hierarchy, now)?));
-            }
-            drop(SqliteStore::create(&folder.join(RECORDS))?);
-            let settings = Settings { schema: SCHEMA.to_owned(), name: self.name.to_owned() };
-            let text = serde_json::json!(settings).to_string() + "\n";
-            Ok::<_, Error>(write(&folder.join(SETTINGS), text.as_bytes(), false)?)
-        })?;
-        Ok(made)
-    }
-
-    /// Makes a root and an issuing CA under it.
-    fn create_hierarchy(&self, folder: &Path, hierarchy: Hierarchy, now: Time) -> Result<Chain, Error> {
-        let fail = |source| files::Error::Write { path: folder.to_owned(), source };
-        DirBuilder::new().mode(0o700).create(folder).map_err(fail)?;
-        let mut variables = Variables::default();
-        variables.set("name", self.name);
-        let profile = Profile::named(&format!("{}-root", hierarchy.name()))?;
-        let names = profile.names(&Name::empty(), &[], &variables, None)?;
-        let root_key = SoftwareKey::generate(self.key_type)?;
-        let root = issue::root(&profile, &names, &root_key, (profile.not_before(now), profile.not_after(now)))?;
-        let profile = Profile::named(&format!("{}-issuing", hierarchy.name()))?;
-        let issuing_key = SoftwareKey::generate(self.key_type)?;
-        let wanted = Wanted { variables, ..Wanted::default() };
-        let request = Request::new(&profile, &wanted, &issuing_key)?.prove()?;
-        let names = profile.names(&Name::empty(), &[], &wanted.variables, Some(root.subject()))?;
-        let scheme = self.key_type.usual_scheme();
-        let (serial, validity) = (Serial::random()?, (profile.not_before(now), profile.not_after(now)));
-        let to_be_signed = issue::to_be_signed(&profile, &request, &names, &root, scheme, serial, validity)?;
-        let issuing = issue::sign(&to_be_signed, &root_key, scheme)?;
-        for (stem, key, certificate) in [("root", &root_key, &root), ("issuing", &issuing_key, &issuing)] {
-            let (kind, der) = key.to_file(self.passphrase.map(|passphrase| (Wrapping::default(), passphrase)))?;
-            write(&folder.join(format!("{stem}.key")), Document::to_pem(kind, &der).as_bytes(), true)?;
-            write(&folder.join(format!("{stem}.pem")), certificate.to_pem().as_bytes(), false)?;
-        }
-        Ok(Chain::new(vec![issuing, root])?)
-    }
-}
-
-fn write(path: &Path, bytes: &[u8], private: bool) -> Result<(), files::Error> {
-    Output::new(path, Creation { private, replace: false })?.write(bytes)
-}
-
 /// A CA folder that exists.
 #[derive(Clone, Debug)]
 pub struct Ca {
     folder: PathBuf,
+    name: String,
+    on_wait: OnWait,
+    trusts_clock: bool,
+}
+
+/// One certificate of an issuing CA, with the chain up to and including the root.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    /// Its number, from 1.
+    pub number: u32,
+    /// The issuing CA first, the root last.
+    pub chain: Chain,
 }
 
 impl Ca {
     /// Opens a CA by the path of its folder (`acme`) or of one of its issuers (`acme/device`), which then is returned
     /// too.
     pub fn find(path: &Path) -> Result<(Self, Option<Hierarchy>), Error> {
-        if path.join(SETTINGS).is_file() {
-            return Ok((Self::open(path)?, None));
+        let settings = path.join(SETTINGS);
+        match settings.try_exists() {
+            Ok(true) => return Ok((Self::open(path)?, None)),
+            Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(Error::File(files::Error::Read { what: "the CA's settings", path: settings, source }));
+            }
+            _ => {}
         }
         let hierarchy = Hierarchy::ALL.into_iter().find(|hierarchy| path.ends_with(hierarchy.name()));
         match (hierarchy, path.parent()) {
-            (Some(hierarchy), Some(parent)) if parent.join(SETTINGS).is_file() => {
+            (Some(hierarchy), Some(parent)) if parent.join(SETTINGS).is_file() && path.is_dir() => {
                 Ok((Self::open(parent)?, Some(hierarchy)))
             }
             _ => Err(Error::NotACa { folder: path.to_owned() }),
@@ -129,38 +99,173 @@ impl Ca {
         if settings.schema != SCHEMA {
             return Err(Error::Schema { path, found: settings.schema });
         }
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), name: settings.name, on_wait: |_| {}, trusts_clock: false })
     }
 
-    /// The key of the issuing CA, not yet opened.
-    pub fn issuing_key(&self, hierarchy: Hierarchy) -> Result<KeyFile, Error> {
-        Ok(KeyFile::read(&KeyRef::File(self.folder.join(hierarchy.name()).join("issuing.key")))?)
+    /// Sets who is told when a writer has to wait for another process.
+    pub fn on_wait(self, on_wait: OnWait) -> Self {
+        Self { on_wait, ..self }
+    }
+
+    /// Sets whether the clock is believed even where it is years off the records.
+    pub fn trusts_clock(self, trusts_clock: bool) -> Self {
+        Self { trusts_clock, ..self }
+    }
+
+    /// The folder with the user's own profiles, which may be absent.
+    pub fn profiles(&self) -> PathBuf {
+        self.folder.join("profiles")
+    }
+
+    /// The hierarchies that this CA has.
+    pub fn hierarchies(&self) -> impl Iterator<Item = Hierarchy> {
+        Hierarchy::ALL.into_iter().filter(|hierarchy| self.folder.join(hierarchy.name()).is_dir())
+    }
+
+    /// The path of a file of a hierarchy.
+    fn path(&self, hierarchy: Hierarchy, file: &str) -> PathBuf {
+        self.folder.join(hierarchy.name()).join(file)
+    }
+
+    /// The numbers of the generations for which there is a file with this extension, in order.
+    fn numbers(&self, hierarchy: Hierarchy, extension: &str) -> Result<Vec<u32>, Error> {
+        let folder = self.folder.join(hierarchy.name());
+        let fail = |source| files::Error::Read { what: "the CA's folder", path: folder.clone(), source };
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(fail)? {
+            let name = entry.map_err(fail)?.file_name();
+            let number = name.to_str().and_then(|name| {
+                let stem = name.strip_prefix("issuing")?.strip_suffix(extension)?.strip_suffix('.')?;
+                if stem.is_empty() { Some(1) } else { stem.strip_prefix('.')?.parse().ok() }
+            });
+            numbers.extend(number);
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// The newest generation that has a certificate.
+    fn newest(&self, hierarchy: Hierarchy) -> Result<u32, Error> {
+        if !self.folder.join(hierarchy.name()).is_dir() {
+            return Err(Error::NoHierarchy { folder: self.folder.clone(), hierarchy });
+        }
+        if let Some(newest) = self.numbers(hierarchy, "pem")?.last() {
+            return Ok(*newest);
+        }
+        match self.numbers(hierarchy, "csr")?.last() {
+            Some(waiting) => {
+                let request = self.path(hierarchy, &file_of(*waiting, "csr"));
+                Err(Error::AwaitsCertificate { hierarchy, request })
+            }
+            // The error names the file that is missing.
+            None => Ok(1),
+        }
+    }
+
+    /// Every generation of an issuing CA that has a certificate, oldest first.
+    pub fn generations(&self, hierarchy: Hierarchy) -> Result<Vec<Generation>, Error> {
+        self.newest(hierarchy)?;
+        let numbers = self.numbers(hierarchy, "pem")?;
+        numbers.into_iter().map(|number| self.generation(hierarchy, number)).collect()
+    }
+
+    fn generation(&self, hierarchy: Hierarchy, number: u32) -> Result<Generation, Error> {
+        let path = self.path(hierarchy, &file_of(number, "pem"));
+        let mut certificates = x509::read_certificates("the CA's certificate", &path)?;
+        certificates.extend(x509::read_certificates("the CA's certificate", &self.path(hierarchy, "root.pem"))?);
+        Ok(Generation { number, chain: Chain::new(certificates)? })
+    }
+
+    /// The key of a generation of the issuing CA, by default the one at work; not yet opened.
+    pub fn issuing_key(&self, hierarchy: Hierarchy, generation: Option<u32>) -> Result<KeyFile, Error> {
+        let number = generation.map_or_else(|| self.newest(hierarchy), Ok)?;
+        Ok(KeyFile::read(&KeyRef::File(self.path(hierarchy, &file_of(number, "key"))))?)
+    }
+
+    /// Where the root's key stands unless it was moved away.
+    pub fn root_key(&self, hierarchy: Hierarchy) -> KeyRef {
+        KeyRef::File(self.path(hierarchy, "root.key"))
     }
 
     /// The root of a hierarchy: what its certificates are verified against.
     pub fn anchors(&self, hierarchy: Hierarchy) -> Result<Anchors, Error> {
-        Ok(Anchors::new(vec![self.certificate(hierarchy, "root.pem")?])?)
+        let path = self.path(hierarchy, "root.pem");
+        Ok(Anchors::new(x509::read_certificates("the CA's certificate", &path)?)?)
     }
 
-    /// Takes up the issuing of a hierarchy with its key.
-    pub fn issuer(&self, hierarchy: Hierarchy, signer: Box<dyn Signer>) -> Result<Issuer, Error> {
-        let issuing = self.certificate(hierarchy, "issuing.pem")?;
-        if issuing.spki() != signer.public_key().spki() {
+    /// Takes up the issuing of a hierarchy with the key of a generation, by default the one at work.
+    pub fn issuer(
+        &self,
+        hierarchy: Hierarchy,
+        generation: Option<u32>,
+        signer: Box<dyn Signer>,
+    ) -> Result<Issuer, Error> {
+        let number = generation.map_or_else(|| self.newest(hierarchy), Ok)?;
+        let (own, others): (Vec<_>, Vec<_>) =
+            self.generations(hierarchy)?.into_iter().partition(|generation| generation.number == number);
+        // Where its certificate is missing, the error names the file.
+        let own = own.into_iter().next().map_or_else(|| self.generation(hierarchy, number), Ok)?;
+        let chain = &own.chain;
+        if chain.leaf().spki() != signer.public_key().spki() {
             return Err(Error::KeyMismatch { issuer: hierarchy.name() });
         }
-        let chain = Chain::new(vec![issuing, self.certificate(hierarchy, "root.pem")?])?;
-        let store = SqliteStore::open(&self.folder.join(RECORDS))?;
-        Ok(Issuer::new(hierarchy, chain, signer, store))
+        // Before anything is planned: a root that was put in place of ours would be found when all is signed.
+        new::check_chain(chain, chain.leaf().not_before())?;
+        let mut store = self.store()?;
+        let others: Vec<Chain> = others.into_iter().map(|generation| generation.chain).collect();
+        // Records whose audit another CA's key signed are not this CA's.
+        if let Some(head) = store.head(hierarchy.name())? {
+            let keys: Result<Vec<_>, _> = others.iter().chain([chain]).map(|chain| chain.leaf().public_key()).collect();
+            let issuer = hierarchy.name().to_owned();
+            head.verify(&keys?).map_err(|fault| Error::Store(store::Error::Audit { issuer, fault }))?;
+        }
+        Ok(Issuer::new(hierarchy, own, others, signer, Box::new(store), self.trusts_clock))
     }
 
-    fn certificate(&self, hierarchy: Hierarchy, file: &str) -> Result<Certificate, Error> {
-        let path = self.folder.join(hierarchy.name()).join(file);
-        let mut certificates = x509::read_certificates("the CA's certificate", &path)?;
-        match (certificates.pop(), certificates.is_empty()) {
-            (Some(certificate), true) => Ok(certificate),
-            _ => Err(x509::Error::Chain { why: "the CA's file must hold one certificate" }.into()),
+    /// Opens the records.
+    pub fn store(&self) -> Result<SqliteStore, Error> {
+        Ok(SqliteStore::open(&self.folder.join(RECORDS), self.on_wait)?)
+    }
+
+    /// Copies the CA into a new folder, whole or absent, while others work with it: its records as they are at one
+    /// moment, and all its other files. What comes out is a CA folder.
+    pub fn backup(&self, to: &Path) -> Result<(), Error> {
+        files::build_folder(to, |to| {
+            // The records first: a generation that they name has its files by then.
+            self.store()?.backup(&to.join(RECORDS))?;
+            copy(&self.folder, to)
+        })
+    }
+}
+
+/// `issuing.pem`, `issuing.2.pem`
+fn file_of(generation: u32, extension: &str) -> String {
+    match generation {
+        0 | 1 => format!("issuing.{extension}"),
+        generation => format!("issuing.{generation}.{extension}"),
+    }
+}
+
+/// Copies the regular files of a CA folder and of the folders in it, all but the records.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let fail = |source| files::Error::Read { what: "the CA's folder", path: from.to_owned(), source };
+    for entry in std::fs::read_dir(from).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let (kind, name) = (entry.file_type().map_err(fail)?, entry.file_name());
+        if kind.is_dir() {
+            files::make_folder(&to.join(&name))?;
+            copy(&entry.path(), &to.join(&name))?;
+        } else if kind.is_file() && !name.to_string_lossy().starts_with("ca.db") && name != "ca.lock" {
+            let bytes = files::read("a file of the CA", &entry.path(), files::DOCUMENT_LIMIT)?;
+            write(&to.join(&name), &bytes)?;
         }
     }
+    Ok(())
+}
+
+/// Writes a new file of a CA: mode 0600 whatever is in it.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), files::Error> {
+    Output::new(path, Creation { private: true, replace: false })?.write(bytes)
 }
 
 /// Why a CA could not be made, opened or used.
@@ -176,6 +281,18 @@ pub enum Error {
     Store(store::Error),
     /// The folder is not a CA.
     NotACa { folder: PathBuf },
+    /// The CA has no such hierarchy.
+    NoHierarchy { folder: PathBuf, hierarchy: Hierarchy },
+    /// The issuing CA has no certificate yet: another CA is to issue it.
+    AwaitsCertificate { hierarchy: Hierarchy, request: PathBuf },
+    /// A certificate is imported that no request waits for.
+    NotAwaited { hierarchy: Hierarchy },
+    /// An issuing CA cannot stand under this certificate.
+    Parent { why: verify::Refusal },
+    /// The root given does not end in a self-signed certificate, or is none that may issue.
+    Root { why: &'static str },
+    /// The key does not belong to the root, or to the certificate that is to issue.
+    RootKeyMismatch,
     /// `ca.json` is damaged.
     Settings { path: PathBuf, source: serde_json::Error },
     /// The CA was made by a version whose folders this one does not know.
@@ -184,6 +301,14 @@ pub enum Error {
     KeyMismatch { issuer: &'static str },
     /// The clock stands outside the issuing CA's validity.
     Clock { now: Time, from: Time, until: Time },
+    /// The clock is far from the time of the last record.
+    ClockJump { now: Time, last: Time },
+    /// A plan on record is not for what it was made for.
+    PlanDiffers { serial: String },
+    /// No certificate on record is meant.
+    NoSuchCertificate,
+    /// An exported audit record could not be read.
+    Export { source: std::io::Error },
 }
 
 impl fmt::Display for Error {
@@ -194,6 +319,21 @@ impl fmt::Display for Error {
             Self::Certificate(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::NotACa { folder } => write!(f, "{} is not a CA folder", files::shown(folder)),
+            Self::NoHierarchy { folder, hierarchy } => {
+                write!(f, "the CA {} has no issuer {}", files::shown(folder), hierarchy.name())
+            }
+            Self::AwaitsCertificate { hierarchy, request } => write!(
+                f,
+                "the issuer {} has no certificate yet; its request is {}",
+                hierarchy.name(),
+                files::shown(request)
+            ),
+            Self::NotAwaited { hierarchy } => {
+                write!(f, "no request of issuer {} is for the key of this certificate", hierarchy.name())
+            }
+            Self::Parent { why } => write!(f, "the issuing CA does not lead to its root: {why}"),
+            Self::Root { why } => write!(f, "the root is not accepted: {why}"),
+            Self::RootKeyMismatch => f.write_str("the root's key does not belong to its certificate"),
             Self::Settings { path, .. } => write!(f, "{} is damaged", files::shown(path)),
             Self::Schema { path, found } => write!(
                 f,
@@ -209,6 +349,14 @@ impl fmt::Display for Error {
                 rfc3339(*from),
                 rfc3339(*until)
             ),
+            Self::ClockJump { now, last } => {
+                write!(f, "the clock says {}, and the CA's last record is of {}", rfc3339(*now), rfc3339(*last))
+            }
+            Self::PlanDiffers { serial } => {
+                write!(f, "the plan of the certificate with serial {serial} was changed in the records")
+            }
+            Self::NoSuchCertificate => f.write_str("the CA has no such certificate on record"),
+            Self::Export { source } => write!(f, "cannot read the audit record: {}", files::reason(source)),
         }
     }
 }

@@ -8,7 +8,8 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::Format;
-use super::report::json_line;
+use crate::files::json_line;
+use crate::store::audit::Fault;
 use crate::{ca, cms, enroll, files, image, key, store, x509};
 
 /// A wrong command line that clap cannot see.
@@ -146,7 +147,8 @@ fn classify(error: &anyhow::Error) -> Class {
             .or_else(|| cause.downcast_ref::<ca::Error>().map(of_ca))
             .or_else(|| cause.downcast_ref::<store::Error>().map(of_store))
             .or_else(|| cause.downcast_ref::<enroll::Error>().map(of_enrolment))
-            .or_else(|| cause.downcast_ref::<image::Error>().map(of_image));
+            .or_else(|| cause.downcast_ref::<image::Error>().map(of_image))
+            .or_else(|| cause.downcast_ref::<Fault>().map(|_| (1, "audit-head", None, false)));
         if let Some(found) = found {
             return found;
         }
@@ -203,6 +205,9 @@ fn of_certificate(error: &x509::Error) -> Class {
     }
 }
 
+/// What to do about a CA that is damaged.
+const RESTORE: Option<&str> = Some("put back what bulla ca backup kept, or find what changed the folder");
+
 fn of_ca(error: &ca::Error) -> Class {
     match error {
         ca::Error::File(error) => of_file(error),
@@ -212,7 +217,22 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::NotACa { .. } => {
             (1, "not-a-ca", Some("make one: bulla ca init DIR --name NAME --no-passphrase"), false)
         }
-        ca::Error::Settings { .. } | ca::Error::KeyMismatch { .. } => (1, "ca-damaged", None, false),
+        ca::Error::Settings { .. } | ca::Error::KeyMismatch { .. } | ca::Error::PlanDiffers { .. } => {
+            (1, "ca-damaged", RESTORE, false)
+        }
+        ca::Error::NoHierarchy { .. } => (1, "no-issuer", Some("make a CA for it: bulla ca init --hierarchy"), false),
+        ca::Error::AwaitsCertificate { .. } => {
+            (1, "awaits-certificate", Some("have the request issued, then: bulla ca import CA CERT"), false)
+        }
+        ca::Error::NotAwaited { .. } => (1, "not-awaited", None, false),
+        ca::Error::Parent { .. } => (3, "chain", None, false),
+        ca::Error::Root { .. } => (3, "root", Some("give the certificates from the issuing CA up to its root"), false),
+        ca::Error::RootKeyMismatch => (1, "key-mismatch", None, false),
+        ca::Error::ClockJump { .. } => {
+            (1, "clock", Some("set the clock of this machine; where it is right, add --accept-clock"), false)
+        }
+        ca::Error::NoSuchCertificate => (1, "no-such-certificate", Some("see bulla ca list CA"), false),
+        ca::Error::Export { .. } => (1, "cannot-read", None, false),
         ca::Error::Schema { .. } => (1, "schema", Some("use the version of bulla that made it, or a newer one"), false),
         ca::Error::Clock { .. } => (1, "clock", Some("set the clock of this machine"), false),
     }
@@ -224,7 +244,12 @@ fn of_store(error: &store::Error) -> Class {
         store::Error::File(error) => of_file(error),
         store::Error::Schema { .. } => (1, "schema", Some("use a newer version of bulla"), false),
         store::Error::DiskFull { .. } => (1, "cannot-write", None, false),
-        store::Error::NotAStore { .. } | store::Error::NotPlanned { .. } => (1, "ca-damaged", None, false),
+        store::Error::NotAStore { .. }
+        | store::Error::NotPlanned { .. }
+        | store::Error::Damaged { .. }
+        | store::Error::Audit { .. } => (1, "ca-damaged", RESTORE, false),
+        store::Error::Lock { .. } => (1, "cannot-write", None, false),
+        store::Error::Key(error) => of_key(error),
         store::Error::Database { .. } => (1, "store", None, false),
     }
 }

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::x509::Time;
 
+mod authority;
 mod ca;
 mod csr;
 mod enroll;
@@ -19,7 +20,9 @@ mod keys;
 mod product;
 mod profile;
 mod progress;
+mod renew;
 mod report;
+mod revoke;
 mod sign;
 mod signature;
 mod subject;
@@ -76,6 +79,8 @@ enum Command {
     Keygen(keygen::Args),
     Csr(csr::Args),
     Enroll(enroll::Args),
+    Renew(renew::Args),
+    Revoke(revoke::Args),
     Sign(sign::Args),
     Verify(verify::Args),
     Inspect(inspect::Args),
@@ -108,6 +113,11 @@ struct Context {
 impl Context {
     /// Writes a warning to standard error.
     fn warn(&self, text: impl std::fmt::Display) {
+        Self::warn_of(text);
+    }
+
+    /// The same, for where there is no context.
+    fn warn_of(text: impl std::fmt::Display) {
         let _ = writeln!(anstream::stderr(), "{}", error::labelled(error::WARNING, &text.to_string()));
     }
 
@@ -160,7 +170,9 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Keygen(args) => keygen::run(args, &context),
         Command::Csr(args) => csr::run(args, &context),
-        Command::Enroll(args) => enroll::run(args, &context),
+        Command::Enroll(args) => enroll::run(&args, &context),
+        Command::Renew(args) => renew::run(&args, &context),
+        Command::Revoke(args) => revoke::run(&args, &context),
         Command::Sign(args) => sign::run(args, &context),
         Command::Verify(args) => verify::run(args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),

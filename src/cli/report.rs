@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Map, Value};
 
-use crate::files::is_printable;
+use crate::files::json_line;
 
 /// A report under construction. Text lines and JSON fields are added together, so that neither knows more.
 #[derive(Debug)]
@@ -66,19 +66,6 @@ impl Report {
         writeln!(out, "{}", json_line(&Value::Object(self.fields.clone())))?;
         out.flush()
     }
-}
-
-/// Encodes JSON on one line. Values are kept as they are; what must not reach a terminal is escaped as JSON has it.
-pub fn json_line(value: &Value) -> String {
-    let mut line = String::new();
-    for c in value.to_string().chars() {
-        match c {
-            _ if is_printable(c) => line.push(c),
-            // Outside of strings JSON is ASCII, and every character that is not printable has four digits.
-            _ => line.push_str(&format!("\\u{:04x}", u32::from(c))),
-        }
-    }
-    line
 }
 
 /// One row of a text report.

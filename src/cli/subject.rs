@@ -33,6 +33,14 @@ pub struct SubjectArgs {
     /// Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID
     #[arg(long, value_name = "VALUE")]
     permanent_id: Vec<String>,
+    #[command(flatten)]
+    variables: VariableArgs,
+}
+
+/// Values for a profile's variables.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Names")]
+pub struct VariableArgs {
     /// A variable of the profile, from which it makes names of its own
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     set: Vec<(String, String)>,
@@ -44,8 +52,9 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
     pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "must be NAME=VALUE".to_owned())
 }
 
-impl SubjectArgs {
-    fn variables(&self) -> Result<Variables, x509::Error> {
+impl VariableArgs {
+    /// The variables by name.
+    pub fn variables(&self) -> Result<Variables, x509::Error> {
         let mut variables = Variables::default();
         for (name, value) in &self.set {
             if !variables.set(name, value) {
@@ -55,7 +64,9 @@ impl SubjectArgs {
         }
         Ok(variables)
     }
+}
 
+impl SubjectArgs {
     /// What the flags ask for.
     pub fn wanted(&self) -> Result<Wanted, x509::Error> {
         let mut attributes = self.subject.as_deref().map_or(Ok(Vec::new()), Name::parse)?;
@@ -74,7 +85,7 @@ impl SubjectArgs {
         Ok(Wanted {
             subject: Name::new(&attributes)?,
             alt_names,
-            variables: self.variables()?,
+            variables: self.variables.variables()?,
             challenge_password: None,
         })
     }

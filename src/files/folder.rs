@@ -1,5 +1,6 @@
 //! Folders that appear whole: built beside their place under a hidden name, then renamed.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Error, temporary_name};
+use super::{Error, is_temporary_name, temporary_name};
 
 /// Makes the folder `path`, mode 0700, with what `fill` writes into it. The folder is whole or absent: it is filled
 /// under a temporary name, synced, and renamed to a name that must be free.
@@ -22,8 +23,12 @@ pub fn build_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
+    remove_left_behind(parent, name);
     let temporary = Temporary(parent.join(temporary_name(name)));
     DirBuilder::new().mode(0o700).create(&temporary.0).map_err(fail)?;
+    // Held while the folder is under construction: one that nobody holds was left behind.
+    let held = File::open(&temporary.0).map_err(fail)?;
+    held.lock().map_err(fail)?;
     fill(&temporary.0)?;
     sync_tree(&temporary.0).map_err(fail)?;
     // A file system without RENAME_NOREPLACE still refuses to rename a folder over one that is not empty.
@@ -38,6 +43,27 @@ pub fn build_folder<E: From<Error>>(path: &Path, fill: impl FnOnce(&Path) -> Res
     std::mem::forget(temporary);
     File::open(parent).and_then(|folder| folder.sync_all()).map_err(fail)?;
     Ok(())
+}
+
+/// Makes one folder, mode 0700, within one that is being built.
+pub fn make_folder(path: &Path) -> Result<(), Error> {
+    let fail = |source| Error::Write { path: path.to_owned(), source };
+    DirBuilder::new().mode(0o700).create(path).map_err(fail)
+}
+
+/// Removes what a process that was killed left behind while it made a folder of this name: it may hold private keys.
+/// Best effort, since nothing depends on it.
+fn remove_left_behind(parent: &Path, name: &OsStr) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && is_temporary_name(&entry.file_name(), name) {
+            let is_left = File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_ok());
+            if is_left {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
 }
 
 /// A folder that is removed unless it got its name.

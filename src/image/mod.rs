@@ -308,6 +308,7 @@ mod tests {
         let root_profile = Profile::named("firmware-root").unwrap();
         let mut variables = Variables::default();
         variables.set("name", "Test");
+        variables.set("title", "Test Firmware Root CA");
         let names = root_profile.names(&Name::empty(), &[], &variables, None).unwrap();
         let root = issue::root(&root_profile, &names, &root_key, (now(), no_expiry())).unwrap();
         let key = SoftwareKey::generate(key_type).unwrap();

@@ -1,13 +1,13 @@
 //! Keys: what they are, where they live, what they can sign, and how signatures are checked.
 //!
 //! * [`algorithm`] is the one table of hashes, key types and signature schemes, with their OIDs and parameters.
-//! * [`PublicKey`] checks signatures.
+//! * [`PublicKey`] checks signatures; [`Weakness`] says why a public key is not worth trusting.
 //! * [`Signer`] makes them, wherever the key lives; [`SoftwareKey`] is the one whose key is in a file.
 //! * [`KeyRef`] names a key on the command line; [`KeyFile`] is a key file before its passphrase is known.
 //!
-//! ring, aws-lc-rs, p256, p384 and pkcs8 are named here and nowhere else. ring hashes, gives randomness and does
-//! Ed25519 and fast ECDSA; aws-lc-rs does what ring cannot (RSA keys, prehashed RSA, all pairs of curve and hash);
-//! p256 and p384 do deterministic ECDSA (RFC 6979).
+//! ring, aws-lc-rs, p256, p384, crypto-bigint and pkcs8 are named here and nowhere else. ring hashes, gives
+//! randomness and does Ed25519 and fast ECDSA; aws-lc-rs does what ring cannot (RSA keys, prehashed RSA, all pairs of
+//! curve and hash); p256 and p384 do deterministic ECDSA (RFC 6979); crypto-bigint looks for factors of bad RSA moduli.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,12 +18,15 @@ use zeroize::Zeroizing;
 pub mod algorithm;
 mod file;
 mod public;
+mod published;
 mod software;
+mod weakness;
 
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
 pub use file::{KeyFile, Wrapping};
 pub use public::PublicKey;
 pub use software::SoftwareKey;
+pub use weakness::Weakness;
 
 use crate::files;
 

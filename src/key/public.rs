@@ -153,6 +153,12 @@ impl PublicKey {
         Hash::Sha256.digest(&self.spki)
     }
 
+    /// The modulus of an RSA key, big-endian without leading zeros.
+    pub(super) fn rsa_modulus(&self) -> Option<Vec<u8>> {
+        let KeyType::Rsa(_) = self.key_type else { return None };
+        RsaPublicKey::from_der(&self.bits).ok().map(|key| key.modulus.as_bytes().to_vec())
+    }
+
     /// Checks a signature. ECDSA signatures are DER; bytes after the value, or a non-minimal encoding, are refused.
     ///
     /// Returns [`Error::BadSignature`] where it does not match, [`Error::Scheme`] where this key cannot do `scheme`

@@ -145,6 +145,11 @@ impl Certificate {
         &self.der
     }
 
+    /// The DER `TBSCertificate`, as read: what the signature covers.
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.tbs
+    }
+
     /// The certificate as a PEM block.
     pub fn to_pem(&self) -> String {
         Document::to_pem(Kind::Certificate, &self.der).to_string()

@@ -108,7 +108,7 @@ pub fn sign(to_be_signed: &[u8], issuer: &dyn Signer, scheme: Scheme) -> Result<
 }
 
 /// The issuer's own key identifier; where it has none, the one that its key would get.
-fn authority_key_identifier(issuer: &Certificate) -> Result<DerExtension, Error> {
+pub(super) fn authority_key_identifier(issuer: &Certificate) -> Result<DerExtension, Error> {
     match issuer.subject_key_identifier()? {
         Some(identifier) => authority_key(identifier),
         None => authority_key(key_identifier(&issuer.public_key()?)),

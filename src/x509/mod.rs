@@ -29,7 +29,7 @@ pub mod verify;
 
 pub use alt_name::AltName;
 pub use certificate::{Certificate, Chain, Extension, read_certificates};
-pub use crl::{CertificateList, RevokedCertificate};
+pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, revocation_list};
 pub use name::Name;
 pub use profile::{
     AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,
@@ -143,8 +143,13 @@ pub fn colon_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
 }
 
-/// Reads pairs of hexadecimal digits.
-fn unhex(text: &str) -> Option<Vec<u8>> {
+/// Lower-case hexadecimal, as fingerprints are shown.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads hexadecimal of either case, without separators.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }

@@ -108,7 +108,7 @@ fn a_ca_of_a_newer_version_is_left_alone() {
     // The database header's user version (https://www.sqlite.org/fileformat.html section 1.3.13).
     records[60..64].copy_from_slice(&99_u32.to_be_bytes());
     lab.write("acme/ca.db", records);
-    let run = lab.refuses(ENROLL, 1, "acme/ca.db have schema 99, and this version knows schemas up to 1");
+    let run = lab.refuses(ENROLL, 1, "acme/ca.db have schema 99, and this version knows schemas up to 2");
     assert!(run.stderr.contains("hint: use a newer version of bulla"), "{}", run.stderr);
 }
 
@@ -124,16 +124,20 @@ fn a_locked_ca_asks_for_its_passphrase_by_the_name_of_the_flag() {
 }
 
 #[test]
-fn a_refused_request_leaves_no_trace_in_the_records() {
+fn a_refused_request_is_recorded_and_changes_no_certificate() {
     let lab = stage();
     lab.bulla("keygen -o other.key").ok();
     lab.bulla(ENROLL).ok();
-    let records = lab.read("acme/ca.db");
+    let list = || lab.bulla("ca list acme --format json").ok().text();
+    let certificates = list();
     lab.refuses("enroll dev.csr --profile idevid --ca acme/firmware -o new", 1, "does not issue profile idevid");
     lab.refuses("enroll dev.csr --profile tls-server --ca acme -o new", 1, "profile tls-server");
     let other = "enroll --key other.key --serial SN-1 --profile idevid --ca acme -o new";
     lab.refuses(other, 1, "SN-1 has a certificate for another key");
-    assert_eq!(lab.read("acme/ca.db"), records);
+    assert_eq!(list(), certificates);
+    let audit = lab.bulla("ca audit acme --format json").ok().json();
+    let refused = |n: usize| audit["records"][n]["refused"].clone();
+    assert_eq!((refused(0), refused(1)), (2.into(), 1.into()), "{audit}");
 }
 
 #[test]

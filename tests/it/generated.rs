@@ -87,6 +87,12 @@ const PREPARATION: &str = r#"
     bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
     bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
     cp acme/firmware/root.pem root.pem
+    cp acme/firmware/root.key root.key
+    bulla keygen -o new.key
+    bulla csr new.key --profile idevid --serial SN-42 -o new.csr
+    bulla ca audit acme/device -o kept.jsonl
+    bulla ca init line8 --name Acme --hierarchy device --request-only --no-passphrase
+    openssl x509 -req -in line8/device/issuing.csr -CA root.pem -CAkey root.key -copy_extensions copyall -days 3650 -out line8.pem
     printf '%s\n' 'schema = "bulla.profile/1"' 'name = "gateway"' 'extends = "idevid"' \
         'subject = [{ attribute = "serialNumber", value = "{serial}" }, { attribute = "CN", value = "GW-{serial}" }]' \
         '[variables]' 'serial = { type = "text", max-length = 20 }' > gateway.toml

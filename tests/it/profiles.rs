@@ -237,9 +237,9 @@ fn issued(
 fn matter() -> Matter {
     let [paa, pai, dac] = ["matter-paa", "matter-pai", "matter-dac"].map(|name| Profile::named(name).unwrap());
     let root_key = SoftwareKey::generate(KeyType::P256).unwrap();
-    let names = paa.names(&Name::empty(), &[], &variables(&[("name", "Acme PAA"), ("vid", "FFF1")]), None).unwrap();
+    let names = paa.names(&Name::empty(), &[], &variables(&[("title", "Acme PAA"), ("vid", "FFF1")]), None).unwrap();
     let root = issue::root(&paa, &names, &root_key, (now(), no_expiry())).unwrap();
-    let given = variables(&[("name", "Acme PAI"), ("vid", "FFF1"), ("pid", "8000")]);
+    let given = variables(&[("title", "Acme PAI"), ("vid", "FFF1"), ("pid", "8000")]);
     let (pai_key, intermediate) = issued(&pai, &Name::empty(), &given, (&root_key, &root)).unwrap();
     let subject = Name::new(&[(Name::COMMON_NAME, "Acme DAC 0001")]).unwrap();
     let own = variables(&[("vid", "FFF1"), ("pid", "8000")]);
@@ -249,7 +249,7 @@ fn matter() -> Matter {
         let error = issued(&dac, &subject, &variables(&[("vid", vid), ("pid", pid)]), (&pai_key, &intermediate));
         assert!(error.unwrap_err().to_string().contains("needs the issuer's own 1.3.6.1.4.1.37244.2."));
     }
-    let other = variables(&[("name", "Acme PAI"), ("vid", "FFF2")]);
+    let other = variables(&[("title", "Acme PAI"), ("vid", "FFF2")]);
     assert!(issued(&pai, &Name::empty(), &other, (&root_key, &root)).is_err());
     for (certificate, profile) in [(&root, &paa), (&intermediate, &pai), (&device, &dac)] {
         profile.check(certificate).unwrap();
@@ -332,16 +332,16 @@ fn a_root_is_what_its_profile_makes_or_is_refused() {
     };
     let key = SoftwareKey::generate(KeyType::P256).unwrap();
     let made = |profile: &Profile| {
-        let names = profile.names(&Name::empty(), &[], &variables(&[("name", "Acme")]), None).unwrap();
+        let names = profile.names(&Name::empty(), &[], &variables(&[("title", "Acme")]), None).unwrap();
         issue::root(profile, &names, &key, (now(), no_expiry())).map_err(|error| error.to_string())
     };
     let printable = "subject = [{ attribute = \"C\", value = \"DE\" }, { attribute = \"DC\", value = \"acme\" }, \
-                     { attribute = \"CN\", value = \"{name}\" }]\npolicies = [{ oid = \"1.2.3\" }]";
+                     { attribute = \"CN\", value = \"{title}\" }]\npolicies = [{ oid = \"1.2.3\" }]";
     let root = made(&own(printable)).unwrap();
     assert_eq!(root.subject().to_string(), "C=DE, DC=acme, CN=Acme");
     assert!(root.extension("2.5.29.32".parse().unwrap()).is_some());
     let twice = "subject = [{ attribute = \"OU\", value = \"a\" }, { attribute = \"OU\", value = \"b\" }, \
-                 { attribute = \"CN\", value = \"{name}\" }]";
+                 { attribute = \"CN\", value = \"{title}\" }]";
     assert_eq!(made(&own(twice)).unwrap_err(), "cannot make the root certificate with this subject");
 }
 
@@ -350,7 +350,7 @@ fn a_root_is_what_its_profile_makes_or_is_refused() {
 fn an_ocsp_responder_is_issued_in_either_hierarchy() {
     let lab = stage();
     let enroll = "enroll --key dev.key --profile ocsp --cn responder";
-    lab.refuses(&format!("{enroll} --ca acme -o out"), 2, "the issuer must be said");
+    lab.refuses(&format!("{enroll} --ca acme -o out"), 2, "several issuers serve profile ocsp");
     for issuer in ["device", "firmware"] {
         lab.bulla("keygen -o dev.key --force").ok();
         lab.bulla(&format!("{enroll} --ca acme/{issuer} -o {issuer}.pem")).ok();

@@ -1,0 +1,466 @@
+//! The laws of a CA, in one process: what is issued, refused, renewed, revoked, listed and recorded.
+
+use std::path::Path;
+
+use time::Duration;
+
+use super::*;
+use crate::enroll::{Ask, Authority, Decision, Direct, Enroller, Occasion, Refusal, accept};
+use crate::key::{KeyType, Passphrase, SoftwareKey};
+use crate::store::{Filter, Record, Revoked, State};
+use crate::x509::{Certificate, CertificateList, Name, Profile, ProvenRequest, Reason, Request, Variables, Wanted};
+
+fn now() -> Time {
+    Time::from_unix_timestamp(1_800_000_000).unwrap()
+}
+
+fn new_ca(folder: &Path) -> Ca {
+    let path = folder.join("ca");
+    let new = NewCa {
+        name: "Test",
+        hierarchies: &Hierarchy::ALL,
+        root: Root::New { profile: None, key_type: KeyType::P256, protection: None },
+        issuing: new_issuing(),
+    };
+    new.create(&path, now()).unwrap();
+    Ca::find(&path).unwrap().0
+}
+
+fn new_issuing() -> NewIssuing<'static> {
+    NewIssuing { profile: None, variables: Variables::NONE, key_type: KeyType::P256, protection: None }
+}
+
+fn issuer(ca: &Ca, hierarchy: Hierarchy) -> Issuer {
+    let signer = ca.issuing_key(hierarchy, None).unwrap().open(None).unwrap();
+    ca.issuer(hierarchy, None, Box::new(signer)).unwrap()
+}
+
+fn request(key: &SoftwareKey, profile: &Profile, serial: &str) -> ProvenRequest {
+    let subject = Name::new(&[(Name::SERIAL_NUMBER, serial), (Name::COMMON_NAME, serial)]).unwrap();
+    let wanted = Wanted { subject, ..Wanted::default() };
+    Request::new(profile, &wanted, key).unwrap().prove().unwrap()
+}
+
+fn key() -> SoftwareKey {
+    SoftwareKey::generate(KeyType::P256).unwrap()
+}
+
+fn built_in(name: &str) -> &'static Profile {
+    Profile::built_in().iter().find(|profile| profile.name == name).unwrap()
+}
+
+fn idevid() -> &'static Profile {
+    built_in("idevid")
+}
+
+fn ask(request: &ProvenRequest) -> Ask<'_> {
+    Ask {
+        request,
+        profile: idevid(),
+        variables: Variables::NONE,
+        occasion: Occasion::New,
+        validity: None,
+        may_outlive: false,
+    }
+}
+
+fn submit(issuer: &Issuer, ask: Ask<'_>, now: Time) -> Decision {
+    issuer.submit(&[ask], now).unwrap().remove(0)
+}
+
+fn leaf(decision: &Decision) -> &Certificate {
+    match decision {
+        Decision::Issued(chain) => chain.leaf(),
+        Decision::Refused(refusal) => panic!("{refusal}"),
+    }
+}
+
+fn code(decision: &Decision) -> &'static str {
+    match decision {
+        Decision::Issued(_) => "issued",
+        Decision::Refused(refusal) => refusal.code(),
+    }
+}
+
+fn on_record(ca: &Ca, certificate: &Certificate) -> Record {
+    let filter = Filter { serial: Some(certificate.serial().to_vec()), ..Filter::default() };
+    ca.store().unwrap().list(&filter, None, 1).unwrap().remove(0)
+}
+
+fn state(ca: &Ca, certificate: &Certificate) -> State {
+    on_record(ca, certificate).state(now().unix_timestamp())
+}
+
+/// The law of [`Authority`], within a slice and between two processes' lives.
+#[test]
+fn the_same_ask_gets_the_same_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
+    let first = issuer(&ca, Hierarchy::Device).submit(&[ask(&a), ask(&b), ask(&a)], now()).unwrap();
+    assert_eq!(leaf(&first[0]).der(), leaf(&first[2]).der());
+    assert_ne!(leaf(&first[0]).serial(), leaf(&first[1]).serial());
+    let later = now() + Duration::days(1000);
+    let again = submit(&issuer(&ca, Hierarchy::Device), ask(&b), later);
+    assert_eq!(leaf(&first[1]).der(), leaf(&again).der());
+}
+
+/// After a power cut between plan and signature the plan is signed as it was recorded.
+#[test]
+fn a_plan_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let a = request(&key(), idevid(), "A");
+    let plan = issuer.plan(&ask(&a), now()).unwrap().unwrap();
+    issuer.store().reserve(issuer.ledger(), std::slice::from_ref(&plan), Vec::new(), now()).unwrap();
+    let decision = submit(&issuer, ask(&a), now() + Duration::days(1));
+    assert_eq!(leaf(&decision).serial(), plan.serial);
+    assert_eq!(leaf(&decision).not_before(), now());
+}
+
+#[test]
+fn what_policy_forbids_is_refused_and_the_rest_of_the_slice_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let (one, two) = (key(), key());
+    let firmware = built_in("firmware");
+    let requests = [
+        request(&one, idevid(), "A"),
+        request(&two, idevid(), "A"),
+        request(&one, idevid(), "B"),
+        request(&two, firmware, "F"),
+        request(&two, idevid(), "C"),
+    ];
+    let mut asks: Vec<Ask<'_>> = requests.iter().map(ask).collect();
+    asks[3].profile = firmware;
+    let codes: Vec<_> = issuer.submit(&asks, now()).unwrap().iter().map(code).collect();
+    assert_eq!(codes, ["issued", "identity-taken", "key-taken", "profile-not-served", "issued"]);
+    let audited = ca.audit(Hierarchy::Device, None, &mut std::io::sink()).unwrap().unwrap();
+    assert_eq!((audited.issued, audited.refused, audited.revoked), (2, 3, 0), "refusals are decisions");
+}
+
+#[test]
+fn a_published_key_gets_no_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = issuer(&new_ca(folder.path()), Hierarchy::Device);
+    // RFC 8032 section 7.1, test 1
+    let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+    let path = folder.path().join("key");
+    std::fs::write(&path, pem).unwrap();
+    let known = KeyFile::read(&KeyRef::File(path)).unwrap();
+    let decision = submit(&issuer, ask(&request(&known.open(None).unwrap(), idevid(), "A")), now());
+    assert_eq!(code(&decision), "weak-key");
+}
+
+#[test]
+fn a_clock_that_is_years_off_stops_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let a = request(&key(), idevid(), "A");
+    let error = issuer(&ca, Hierarchy::Device).submit(&[ask(&a)], Time::UNIX_EPOCH).unwrap_err();
+    assert!(error.to_string().starts_with("the clock says 1970"), "{error}");
+    submit(&issuer(&ca, Hierarchy::Device), ask(&a), now() + Duration::days(30));
+    for (days, works) in [(28, false), (29, true), (30 + 5 * 365, true), (30 + 10 * 365, false)] {
+        let at = now() + Duration::days(days);
+        assert_eq!(issuer(&ca, Hierarchy::Device).submit(&[ask(&a)], at).is_ok(), works, "{days} days");
+    }
+    let ca = ca.trusts_clock(true);
+    submit(&issuer(&ca, Hierarchy::Device), ask(&a), now() + Duration::days(30 + 10 * 365));
+}
+
+#[test]
+fn what_comes_back_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let one = key();
+    let (a, b) = (request(&one, idevid(), "A"), request(&key(), idevid(), "B"));
+    let device = ca.anchors(Hierarchy::Device).unwrap();
+    let enroller = Direct::new(issuer(&ca, Hierarchy::Device), device.clone());
+    let chain = enroller.enroll(&ask(&a), now()).unwrap();
+    assert!(accept(chain.clone(), &ask(&a), &device, now()).is_ok());
+    let text = |error: crate::enroll::Unacceptable| error.to_string();
+    assert_eq!(accept(chain.clone(), &ask(&b), &device, now()).map_err(text).unwrap_err(), "it is for another key");
+    let named = request(&one, idevid(), "B");
+    let other = accept(chain.clone(), &ask(&named), &device, now()).map_err(text).unwrap_err();
+    assert_eq!(other, "it has other names than were asked for: serialNumber=A, CN=A");
+    let firmware = ca.anchors(Hierarchy::Firmware).unwrap();
+    assert!(accept(chain.clone(), &ask(&a), &firmware, now()).is_err());
+    let mut other_profile = ask(&a);
+    other_profile.profile = built_in("tls-client");
+    assert!(accept(chain.clone(), &other_profile, &device, now()).is_err());
+    // Another process read the clock a moment later than this one.
+    assert!(accept(chain.clone(), &ask(&a), &device, now() - Duration::seconds(2)).is_ok());
+    assert!(accept(chain, &ask(&a), &device, now() - Duration::hours(2)).is_err());
+}
+
+#[test]
+fn a_new_key_supersedes_and_the_old_certificate_is_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "A"));
+    let old = submit(&issuer, ask(&a), now());
+    let supersede = Ask { occasion: Occasion::Supersede(Reason::KeyCompromise), ..ask(&b) };
+    let new = submit(&issuer, supersede, now());
+    assert_eq!(leaf(&submit(&issuer, supersede, now())).der(), leaf(&new).der(), "again, it is the same");
+    assert_eq!((state(&ca, leaf(&old)), state(&ca, leaf(&new))), (State::Revoked, State::Issued));
+    assert_eq!(on_record(&ca, leaf(&old)).revoked.map(|(_, reason)| reason), Some(Reason::KeyCompromise));
+    assert_eq!(code(&submit(&issuer, ask(&a), now())), "identity-taken");
+    // Its key is compromised, and gets no certificate any more: not for this identity, nor for any other.
+    let back = Ask { occasion: Occasion::Supersede(Reason::Superseded), ..ask(&a) };
+    assert_eq!(code(&submit(&issuer, back, now())), "key-compromised");
+    assert_eq!(state(&ca, leaf(&new)), State::Issued, "a refusal revokes nothing");
+    assert!(ca.audit(Hierarchy::Device, None, &mut std::io::sink()).unwrap().is_ok());
+}
+
+#[test]
+fn a_renewal_has_the_same_names_and_a_new_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let ldevid = built_in("ldevid");
+    let (one, two, three) = (key(), key(), key());
+    let first = request(&one, ldevid, "A");
+    let old = submit(&issuer, Ask { profile: ldevid, ..ask(&first) }, now());
+    let later = now() + Duration::days(300);
+    let renew = |key: &SoftwareKey, certificate: &Certificate, keep_key, at| {
+        let request = request(key, ldevid, "A");
+        let occasion = Occasion::Renew { certificate, keep_key };
+        submit(&issuer, Ask { profile: ldevid, occasion, ..ask(&request) }, at)
+    };
+    assert_eq!(code(&renew(&one, leaf(&old), false, later)), "same-key");
+    assert_eq!(code(&renew(&two, leaf(&old), true, later)), "other-key");
+    let new = renew(&two, leaf(&old), false, later);
+    assert_eq!(leaf(&new).subject(), leaf(&old).subject());
+    assert_eq!(leaf(&new).not_before(), later);
+    assert_eq!(leaf(&renew(&two, leaf(&old), false, later)).der(), leaf(&new).der(), "again, it is the same");
+    assert_eq!(code(&renew(&three, leaf(&old), false, later)), "not-renewable", "one renewal has one successor");
+    assert_eq!((state(&ca, leaf(&old)), state(&ca, leaf(&new))), (State::Replaced, State::Issued));
+    let kept = renew(&two, leaf(&new), true, later);
+    assert_ne!(leaf(&kept).serial(), leaf(&new).serial());
+    assert_eq!(leaf(&kept).spki(), leaf(&new).spki());
+    // A certificate of another CA is not renewed, whatever its serial number.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = new_ca(elsewhere.path());
+    let foreign = Ask { profile: ldevid, ..ask(&first) };
+    let foreign = submit(&self::issuer(&elsewhere, Hierarchy::Device), foreign, now());
+    assert_eq!(code(&renew(&three, leaf(&foreign), false, later)), "not-ours");
+    let past = later + Duration::days(366);
+    assert_eq!(code(&renew(&three, leaf(&kept), false, past)), "not-renewable", "what has ended is enrolled anew");
+    let other = submit(&issuer, Ask { profile: ldevid, ..ask(&request(&three, ldevid, "A")) }, past);
+    assert_eq!(code(&other), "issued", "and then the identity is free");
+}
+
+#[test]
+fn a_hold_is_lifted_and_a_revocation_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let a = request(&key(), idevid(), "A");
+    let decision = submit(&issuer, ask(&a), now());
+    let serial = leaf(&decision).serial().to_vec();
+    let revoke = |reason| issuer.revoke(std::slice::from_ref(&serial), reason, now()).unwrap()[0];
+    assert_eq!(revoke(Reason::RemoveFromCrl), Revoked::NotOnHold);
+    assert_eq!(revoke(Reason::CertificateHold), Revoked::Now);
+    assert_eq!(code(&submit(&issuer, ask(&a), now())), "on-hold");
+    assert_eq!(revoke(Reason::RemoveFromCrl), Revoked::Released);
+    assert_eq!(code(&submit(&issuer, ask(&a), now())), "issued");
+    assert_eq!(revoke(Reason::CertificateHold), Revoked::Now);
+    assert_eq!(revoke(Reason::CessationOfOperation), Revoked::Now);
+    assert_eq!(revoke(Reason::KeyCompromise), Revoked::Already(Reason::CessationOfOperation));
+    assert_eq!(revoke(Reason::RemoveFromCrl), Revoked::NotOnHold);
+    assert_eq!(issuer.revoke(&[vec![1]], Reason::Superseded, now()).unwrap(), [Revoked::Unknown]);
+    let renewed = submit(&issuer, ask(&a), now());
+    assert_ne!(leaf(&renewed).serial(), serial, "after a revocation the identity may enroll again");
+    assert!(ca.audit(Hierarchy::Device, None, &mut std::io::sink()).unwrap().is_ok());
+}
+
+#[test]
+fn lists_are_numbered_and_name_what_is_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let ldevid = built_in("ldevid");
+    let list = |at: Time| {
+        let made = issuer.revocation_list(&[1], at, at + Duration::days(7)).unwrap();
+        (made.number, CertificateList::from_der(&made.der).unwrap().revoked)
+    };
+    let (first, revoked) = list(now());
+    assert!(revoked.is_empty());
+    let requests = [request(&key(), ldevid, "A"), request(&key(), ldevid, "B")];
+    let asks: Vec<_> = requests.iter().map(|request| Ask { profile: ldevid, ..ask(request) }).collect();
+    let issued = issuer.submit(&asks, now()).unwrap();
+    issuer.revoke(&[leaf(&issued[0]).serial().to_vec()], Reason::KeyCompromise, now()).unwrap();
+    let (second, revoked) = list(now());
+    assert_eq!(second, first + 1, "two in one second");
+    let named: Vec<_> = revoked.iter().map(|entry| entry.serial.as_slice()).collect();
+    assert_eq!(named, [leaf(&issued[0]).serial()]);
+    assert!(revoked[0].reason.as_deref().is_some_and(|reason| reason.contains("Key")), "{revoked:?}");
+    // After its end it stands in one more list.
+    let end = leaf(&issued[0]).not_after();
+    assert_eq!(list(end + Duration::days(1)).1.len(), 1);
+    assert_eq!(list(end + Duration::days(2)).1.len(), 0);
+}
+
+#[test]
+fn pages_meet_every_certificate_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let requests: Vec<_> = (0..25).map(|n| request(&key(), idevid(), &format!("D{n}"))).collect();
+    // A clock that is set back within what is allowed must not hide any.
+    for (n, slice) in requests.chunks(5).enumerate() {
+        let asks: Vec<_> = slice.iter().map(ask).collect();
+        issuer.submit(&asks, now() + Duration::hours([5, 1, 3, 3, 2][n])).unwrap();
+    }
+    let mut store = ca.store().unwrap();
+    for filter in [Filter::default(), Filter { profile: Some("idevid".to_owned()), ..Filter::default() }] {
+        let mut after = None;
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(last) = store.list(&filter, after, 4).unwrap().last().map(|record| record.cursor) {
+            let page = store.list(&filter, after, 4).unwrap();
+            assert!(page.windows(2).all(|pair| pair[0].cursor < pair[1].cursor));
+            seen.extend(page.iter().map(|record| record.identity.clone()));
+            after = Some(last);
+        }
+        assert_eq!(seen.len(), 25);
+    }
+    let one = Filter { identity: Some("D7".to_owned()), ..Filter::default() };
+    assert_eq!(store.list(&one, None, 9).unwrap().len(), 1);
+}
+
+#[test]
+fn a_changed_record_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let requests: Vec<_> = (0..4).map(|n| request(&key(), idevid(), &format!("D{n}"))).collect();
+    let issuer = issuer(&ca, Hierarchy::Device);
+    let issued = issuer.submit(&requests.iter().map(ask).collect::<Vec<_>>(), now()).unwrap();
+    issuer.revoke(&[leaf(&issued[0]).serial().to_vec()], Reason::Superseded, now()).unwrap();
+    let mut exported = Vec::new();
+    let kept = ca.audit(Hierarchy::Device, None, &mut exported).unwrap().unwrap().head;
+    let keys = [issuer.certificate().public_key().unwrap()];
+    assert!(check_exported(&mut exported.as_slice(), &keys).unwrap().is_ok());
+    assert!(check_exported(&mut exported.as_slice(), &[]).unwrap().is_err());
+    let serial = leaf(&issued[1]).serial().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    for (what, statement) in [
+        ("chain", "UPDATE audit SET line = replace(line, '2027-', '2028-')".to_owned()),
+        ("chain", "UPDATE audit SET n = CASE n WHEN 2 THEN 93 WHEN 3 THEN 92 ELSE n END; UPDATE audit SET n = n - 90 WHERE n > 90".to_owned()),
+        ("count", "DELETE FROM audit WHERE n = 6".to_owned()),
+        ("no-head", "DELETE FROM audit_head".to_owned()),
+        ("signature", "UPDATE audit_head SET time = time + 1 WHERE issuer = 'device'".to_owned()),
+        ("records", format!("DELETE FROM certificate WHERE serial = x'{serial}'")),
+        ("records", format!("UPDATE certificate SET identity = 'CN=x' WHERE serial = x'{serial}'")),
+        ("records", format!("UPDATE certificate SET revoked_at = 7, reason = 4 WHERE serial = x'{serial}'")),
+        ("records", "UPDATE certificate SET revoked_at = NULL, reason = NULL".to_owned()),
+        ("unrecorded", "INSERT INTO certificate SELECT 99, planned_at, issuer, generation, profile, 'CN=y', spki_sha256, x'07', subject, not_before, not_after, NULL, 99, NULL, NULL, to_be_signed, certificate FROM certificate WHERE id = 2".to_owned()),
+    ] {
+        let copy = folder.path().join("copy");
+        ca.backup(&copy).unwrap();
+        let store = SqliteStore::open(&copy.join(RECORDS), |_| {}).unwrap();
+        let unlocked = "DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_cut;";
+        store.tamper(&format!("{unlocked}{statement}"));
+        store.tamper("CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT 1; END;
+                      CREATE TRIGGER audit_is_never_cut BEFORE DELETE ON audit BEGIN SELECT 1; END;");
+        drop(store);
+        let copy_ca = Ca::find(&copy).unwrap().0;
+        let fault = copy_ca.audit(Hierarchy::Device, None, &mut std::io::sink()).unwrap().unwrap_err();
+        assert_eq!(fault.code(), what, "{statement}: {fault}");
+        std::fs::remove_dir_all(&copy).unwrap();
+    }
+    // An earlier state of the whole, with its own head, holds by itself and does not continue the one that was kept.
+    let copy = folder.path().join("copy");
+    ca.backup(&copy).unwrap();
+    issuer.revoke(&[leaf(&issued[2]).serial().to_vec()], Reason::Superseded, now()).unwrap();
+    let newer = ca.audit(Hierarchy::Device, Some(&kept), &mut std::io::sink()).unwrap().unwrap().head;
+    let older = Ca::find(&copy).unwrap().0;
+    assert!(older.audit(Hierarchy::Device, Some(&kept), &mut std::io::sink()).unwrap().is_ok());
+    let fault = older.audit(Hierarchy::Device, Some(&newer), &mut std::io::sink()).unwrap().unwrap_err();
+    assert_eq!(fault.code(), "other");
+}
+
+#[test]
+fn records_of_another_ca_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let elsewhere = tempfile::tempdir().unwrap();
+    new_ca(elsewhere.path());
+    std::fs::copy(elsewhere.path().join("ca/ca.db"), folder.path().join("ca/ca.db")).unwrap();
+    let signer = ca.issuing_key(Hierarchy::Device, None).unwrap().open(None).unwrap();
+    let error = ca.issuer(Hierarchy::Device, None, Box::new(signer)).err().unwrap();
+    assert!(error.to_string().contains("signed by a key that is not the issuer's"), "{error}");
+}
+
+#[test]
+fn records_that_lost_their_end_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
+    let records = folder.path().join("ca/ca.db");
+    submit(&issuer(&ca, Hierarchy::Device), ask(&a), now());
+    let before = std::fs::read(&records).unwrap();
+    submit(&issuer(&ca, Hierarchy::Device), ask(&b), now());
+    std::fs::write(&records, before).unwrap();
+    let error = issuer(&ca, Hierarchy::Device).submit(&[ask(&b)], now()).unwrap_err();
+    assert!(error.to_string().contains("lack their last entries"), "{error}");
+}
+
+#[test]
+fn an_issuing_ca_is_renewed_under_its_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = new_ca(folder.path());
+    let (a, b, c) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"), request(&key(), idevid(), "C"));
+    let first = submit(&issuer(&ca, Hierarchy::Device), ask(&a), now());
+    let root = KeyFile::read(&ca.root_key(Hierarchy::Device)).unwrap().open(None).unwrap();
+    let kept = ca.issuing_key(Hierarchy::Device, None).unwrap().open(None).unwrap();
+    ca.renew_issuing(Hierarchy::Device, new_issuing(), Some(&kept), &root, now()).unwrap();
+    let second = submit(&issuer(&ca, Hierarchy::Device), ask(&b), now());
+    assert_eq!(leaf(&second).issuer(), leaf(&first).issuer(), "the same key has the same name");
+    ca.renew_issuing(Hierarchy::Device, new_issuing(), None, &root, now()).unwrap();
+    let third = submit(&issuer(&ca, Hierarchy::Device), ask(&c), now());
+    assert_eq!(leaf(&third).issuer().to_string(), "O=Test, CN=Test Device CA G3");
+    // What was issued before is found again, with a chain of its own.
+    let again = submit(&issuer(&ca, Hierarchy::Device), ask(&a), now());
+    assert_eq!(leaf(&again).der(), leaf(&first).der());
+    let generations: Vec<_> =
+        [&first, &second, &third].iter().map(|decision| on_record(&ca, leaf(decision)).generation).collect();
+    assert_eq!(generations, [1, 2, 3]);
+    assert!(ca.audit(Hierarchy::Device, None, &mut std::io::sink()).unwrap().is_ok());
+    let wrong = KeyFile::read(&ca.root_key(Hierarchy::Firmware)).unwrap().open(None).unwrap();
+    let error = ca.renew_issuing(Hierarchy::Device, new_issuing(), None, &wrong, now()).unwrap_err();
+    assert!(matches!(error, Error::RootKeyMismatch), "{error}");
+}
+
+#[test]
+fn refusals_name_an_issuer_without_room_below() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = issuer(&new_ca(folder.path()), Hierarchy::Device);
+    let sub_ca = built_in("sub-ca");
+    let a = request(&key(), sub_ca, "A");
+    assert_eq!(code(&submit(&issuer, Ask { profile: sub_ca, ..ask(&a) }, now())), "issued");
+    let refusal = Refusal::NoCaBelow { profile: "sub-ca".to_owned(), issuer: "device".to_owned() };
+    assert_eq!(refusal.code(), "no-ca-below");
+}
+
+#[test]
+fn a_passphrase_is_for_the_key_that_it_was_given_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let passphrase = |text: &str| Passphrase::new(text.as_bytes().to_vec().into());
+    let (root, issuing) = (passphrase("root"), passphrase("issuing"));
+    let new = NewCa {
+        name: "Test",
+        hierarchies: &[Hierarchy::Device],
+        root: Root::New { profile: None, key_type: KeyType::P256, protection: Some(&root) },
+        issuing: NewIssuing { protection: Some(&issuing), ..new_issuing() },
+    };
+    new.create(&folder.path().join("ca"), now()).unwrap();
+    let ca = Ca::find(&folder.path().join("ca")).unwrap().0;
+    assert_eq!(ca.hierarchies().collect::<Vec<_>>(), [Hierarchy::Device]);
+    let open = |reference: &KeyRef, passphrase| KeyFile::read(reference).unwrap().open(Some(passphrase)).is_ok();
+    assert!(open(&ca.root_key(Hierarchy::Device), &root) && !open(&ca.root_key(Hierarchy::Device), &issuing));
+    let key = |passphrase| ca.issuing_key(Hierarchy::Device, None).unwrap().open(Some(passphrase)).is_ok();
+    assert!(key(&issuing) && !key(&root));
+    assert!(matches!(ca.issuing_key(Hierarchy::Firmware, None), Err(Error::NoHierarchy { .. })));
+}

@@ -1,0 +1,145 @@
+//! Flags that name a CA and open its key, shared by every command that works with one.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::error::{Credential, Usage};
+use super::keys::{self, PassphraseFrom, Unlock};
+use crate::ca::{Ca, Issuer};
+use crate::files::printable;
+use crate::key::{Passphrase, SoftwareKey};
+use crate::x509::{Hierarchy, Time};
+
+/// A CA by flag.
+#[derive(Debug, clap::Args)]
+pub struct AuthorityArgs {
+    /// The CA: its folder, or one of its issuers, as acme/device
+    #[arg(long, value_name = "CA")]
+    ca: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+impl AuthorityArgs {
+    /// Finds the CA, and the issuer where one is named.
+    pub fn find(&self, context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
+        self.key.find(&self.ca, context)
+    }
+}
+
+/// What is needed to work with a CA's key.
+#[derive(Debug, clap::Args)]
+pub struct KeyArgs {
+    /// The passphrase of the CA's key: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE")]
+    pub ca_passphrase_from: Option<PassphraseFrom>,
+    /// Believe the clock, though it is a day behind or years ahead of the CA's last record
+    #[arg(long)]
+    accept_clock: bool,
+}
+
+impl KeyArgs {
+    /// Finds a CA by path.
+    pub fn find(&self, path: &Path, context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
+        let (ca, hierarchy) = find(path, context)?;
+        Ok((ca.trusts_clock(self.accept_clock), hierarchy))
+    }
+
+    /// Opens the key of an issuing CA, by default of the generation at work.
+    pub fn open(
+        &self,
+        ca: &Ca,
+        hierarchy: Hierarchy,
+        generation: Option<u32>,
+        context: &Context,
+    ) -> anyhow::Result<SoftwareKey> {
+        let unlock = Unlock {
+            from: self.ca_passphrase_from.as_ref(),
+            flag: "--ca-passphrase-from",
+            what: "passphrase of the CA's key",
+        };
+        keys::unlocked(ca.issuing_key(hierarchy, generation)?, "the CA's key", unlock, context)
+    }
+
+    /// Takes up the issuing of a hierarchy.
+    pub fn issuer(
+        &self,
+        ca: &Ca,
+        hierarchy: Hierarchy,
+        generation: Option<u32>,
+        context: &Context,
+    ) -> anyhow::Result<Issuer> {
+        let signer = self.open(ca, hierarchy, generation, context)?;
+        Ok(ca.issuer(hierarchy, generation, Box::new(signer))?)
+    }
+}
+
+/// Finds a CA by path; whoever waits for another process is told.
+pub fn find(path: &Path, _context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
+    let (ca, hierarchy) = Ca::find(path)?;
+    let tell = |holder: &str| {
+        Context::warn_of(format!("waiting for the CA's records, which {} holds", printable(holder)));
+    };
+    Ok((ca.on_wait(tell), hierarchy))
+}
+
+/// The issuer that a command is about: named, or the only one.
+pub fn only(ca: &Ca, named: Option<Hierarchy>, path: &Path) -> anyhow::Result<Hierarchy> {
+    let all: Vec<Hierarchy> = named.map_or_else(|| ca.hierarchies().collect(), |named| vec![named]);
+    match all.as_slice() {
+        [one] => Ok(*one),
+        _ => {
+            let names: Vec<String> =
+                all.iter().map(|hierarchy| path.join(hierarchy.name()).display().to_string()).collect();
+            Err(Usage(format!("the CA has several issuers; name one: {}", names.join(" or "))).into())
+        }
+    }
+}
+
+/// Where the passphrase of a new key comes from, or that there is none; one of the two must be said.
+pub fn protection(
+    from: Option<&PassphraseFrom>,
+    declined: bool,
+    flag: &str,
+    what: &str,
+) -> anyhow::Result<Option<Passphrase>> {
+    match (from, declined) {
+        (Some(from), _) => Ok(Some(from.get(what, true)?)),
+        (None, true) => Ok(None),
+        (None, false) => Err(Credential {
+            message: "the CA's keys need a passphrase".to_owned(),
+            hint: format!("add {flag} SOURCE, or --no-passphrase to do without"),
+        }
+        .into()),
+    }
+}
+
+/// Reads a serial number as it is shown: hexadecimal, with or without colons.
+pub fn parse_serial(text: &str) -> Result<Vec<u8>, String> {
+    let digits: String = text.chars().filter(|c| *c != ':').collect();
+    let octets = crate::x509::unhex(&digits).filter(|octets| (1..=20).contains(&octets.len()));
+    octets.ok_or_else(|| "must be a serial number in hexadecimal, as 5f:0e:91:c2".to_owned())
+}
+
+/// Reads a moment: RFC 3339, or a day, which begins at midnight UTC.
+pub fn parse_moment(text: &str) -> Result<Time, String> {
+    let day = || super::signature::parse_time(&format!("{text}T00:00:00Z"));
+    super::signature::parse_time(text)
+        .or_else(|_| day())
+        .map_err(|_| "must be a day or a time as 2026-11-22".to_owned())
+}
+
+/// Reads a number of days or years of 365 days.
+pub fn parse_period(text: &str) -> Result<time::Duration, String> {
+    let wrong = || "must be a number of days or years, as 90d or 20y".to_owned();
+    let (number, days) = match text.strip_suffix('d') {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('y').ok_or_else(wrong)?, 365),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    // 8000 years reach past 9999, where every certificate ends.
+    if number == 0 || i64::from(number) * days > 8000 * 366 {
+        return Err(wrong());
+    }
+    Ok(time::Duration::days(i64::from(number) * days))
+}

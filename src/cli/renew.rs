@@ -1,0 +1,94 @@
+//! `bulla renew`: a new certificate with the same names and profile.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use time::Duration;
+
+use super::Context;
+use super::authority::{AuthorityArgs, parse_period};
+use super::enroll::{self, Asked};
+use super::keys::{self, PassphraseFrom};
+use super::product;
+use super::profile;
+use crate::enroll::Occasion;
+use crate::files::Creation;
+use crate::key::KeyRef;
+use crate::store::{Filter, Store};
+use crate::x509::{Chain, Hierarchy, Request, Variables, Wanted};
+
+/// Renew a certificate: the same names and profile, by default for a new key
+///
+/// The old certificate stays valid until its end, so that a device that loses power meanwhile still has one; revoke it
+/// when the new one works. The same renewal gives the same certificate again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  $ bulla renew device.pem --key new.key --ca acme -o new.pem
+  $ bulla renew device.pem --key device.key --keep-key --ca acme -o new.pem")]
+pub struct Args {
+    /// The certificate to be renewed; `-` is standard input
+    #[arg(value_name = "CERT")]
+    certificate: PathBuf,
+    /// The new private key; with --keep-key, the one that the certificate has
+    #[arg(long, value_name = "KEY", required_unless_present = "request")]
+    key: Option<KeyRef>,
+    /// A request made with the new key, where that stays in the device
+    #[arg(long = "csr", value_name = "CSR", conflicts_with = "key")]
+    request: Option<PathBuf>,
+    /// Keep the key
+    #[arg(long)]
+    keep_key: bool,
+    /// The profile's file, where it is not one that the CA knows by name
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// How long the certificate is valid instead of the profile's time, as 90d or 20y
+    #[arg(long, value_name = "TIME", value_parser = parse_period)]
+    valid_for: Option<Duration>,
+    /// Allow a certificate that is valid for longer than its issuer
+    #[arg(long)]
+    allow_outlive: bool,
+    /// Where the certificate chain goes; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The passphrase of --key: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE", conflicts_with = "request")]
+    passphrase_from: Option<PassphraseFrom>,
+    /// Replace an existing file
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    authority: AuthorityArgs,
+}
+
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
+    let (ca, named) = args.authority.find(context)?;
+    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
+    let old = Chain::read(&args.certificate)?;
+    let old = old.leaf();
+    let filter = Filter { serial: Some(old.serial().to_vec()), ..Filter::default() };
+    let record = ca.store()?.list(&filter, None, 1)?.pop().ok_or(crate::ca::Error::NoSuchCertificate)?;
+    let hierarchy = Hierarchy::ALL.into_iter().find(|hierarchy| hierarchy.name() == record.issuer);
+    let hierarchy = named.or(hierarchy).ok_or(crate::ca::Error::NoSuchCertificate)?;
+    let profile = profile::find(args.profile.as_deref().unwrap_or(&record.profile), Some(&ca.profiles()))?;
+    let request = match (&args.request, &args.key) {
+        (Some(path), _) => Request::read(path)?,
+        (None, Some(reference)) => {
+            let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
+            let wanted = Wanted { subject: old.subject().clone(), alt_names: old.alt_names()?, ..Wanted::default() };
+            Request::new(&profile, &wanted, &key)?
+        }
+        (None, None) => return Err(super::error::Usage("give the new key with --key".to_owned()).into()),
+    };
+    let asked = Asked {
+        request: enroll::prove(request)?,
+        profile,
+        variables: Variables::default(),
+        occasion: Occasion::Renew { certificate: old, keep_key: args.keep_key },
+        valid_for: args.valid_for,
+        allow_outlive: args.allow_outlive,
+    };
+    let issuer = args.authority.key.issuer(&ca, hierarchy, None, context)?;
+    let report = enroll::obtain(&asked, issuer, ca.anchors(hierarchy)?, output, "bulla.renew/1", context)?;
+    context.done(report)
+}

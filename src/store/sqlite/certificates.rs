@@ -1,0 +1,407 @@
+//! The certificates: reserved, completed, revoked, listed.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_from_iter};
+
+use super::Trouble;
+use super::journal::Journal;
+use crate::key::{Hash, Hasher};
+use crate::store::audit::Event;
+use crate::store::{CrlPlan, Cursor, Error, Filter, Plan, Record, Reserved, Revoked, Signed, Standing, State};
+use crate::x509::{Reason, Revocation, Time, colon_hex, hex, rfc3339};
+
+/// What a reservation needs to know about the current certificate of an identity.
+struct Current {
+    id: i64,
+    spki_sha256: Vec<u8>,
+    serial: Vec<u8>,
+    not_after: i64,
+    renews: Option<Vec<u8>>,
+    is_on_hold: bool,
+    to_be_signed: Vec<u8>,
+    certificate: Option<Vec<u8>>,
+}
+
+/// Finds an earlier ask for the same, or what stands in the way of a plan; else records it.
+pub(super) fn reserve(
+    transaction: &Transaction<'_>,
+    journal: &mut Journal<'_>,
+    plan: &Plan,
+    now: Time,
+) -> Result<Reserved, Trouble> {
+    let found = find(transaction, journal.issuer(), plan, now)?;
+    let current = match found {
+        Found::Answer(answer) => {
+            if let Some(code) = refusal(&answer) {
+                journal.append(Event::Refuse {
+                    code: code.to_owned(),
+                    identity: plan.identity.clone(),
+                    profile: plan.profile.clone(),
+                    spki_sha256: hex(&plan.spki_sha256),
+                })?;
+            }
+            return Ok(answer);
+        }
+        Found::Free(current) => current,
+    };
+    if let Some(current) = current {
+        match plan.standing {
+            Standing::Supersede(reason) if current.not_after >= now.unix_timestamp() => {
+                retire(transaction, current.id, Some((now, reason)))?;
+                let reason = reason.to_string();
+                journal.append(Event::Revoke { serial: colon_hex(&current.serial), reason })?;
+            }
+            _ => retire(transaction, current.id, None)?,
+        }
+    }
+    insert(transaction, journal.issuer(), plan, now)?;
+    journal.append(Event::Issue {
+        serial: colon_hex(&plan.serial),
+        identity: plan.identity.clone(),
+        profile: plan.profile.clone(),
+        profile_sha256: hex(&plan.profile_sha256),
+        spki_sha256: hex(&plan.spki_sha256),
+        to_be_signed_sha256: Hash::Sha256.digest(&plan.to_be_signed).to_string(),
+        not_after: rfc3339(plan.validity.1),
+        renews: match &plan.standing {
+            Standing::Renew { serial } => Some(colon_hex(serial)),
+            _ => None,
+        },
+        outlives_issuer: plan.outlives_issuer,
+    })?;
+    Ok(Reserved::Planned { serial: plan.serial.clone(), to_be_signed: plan.to_be_signed.clone() })
+}
+
+enum Found {
+    /// The plan is answered by what is there.
+    Answer(Reserved),
+    /// The plan may be recorded; the certificate whose place it takes goes into the past.
+    Free(Option<Current>),
+}
+
+fn find(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -> rusqlite::Result<Found> {
+    let answer = |reserved| Ok(Found::Answer(reserved));
+    let current = current(transaction, issuer, plan)?;
+    if let Some(current) = &current
+        && current.not_after >= now.unix_timestamp()
+    {
+        let serial = current.serial.clone();
+        let is_same_key = current.spki_sha256 == plan.spki_sha256;
+        let is_to_go = match &plan.standing {
+            Standing::New => false,
+            Standing::Supersede(_) => !is_same_key,
+            Standing::Renew { serial } => current.serial == *serial,
+        };
+        if current.is_on_hold && !matches!(plan.standing, Standing::Supersede(_)) {
+            return answer(Reserved::OnHold { serial });
+        }
+        if !is_to_go {
+            let is_same_ask = match &plan.standing {
+                Standing::Renew { serial } => is_same_key && current.renews.as_ref() == Some(serial),
+                _ => is_same_key,
+            };
+            return answer(match (is_same_ask, &plan.standing, &current.certificate) {
+                (true, _, Some(certificate)) => Reserved::Issued { certificate: certificate.clone() },
+                (true, _, None) => Reserved::Planned { serial, to_be_signed: current.to_be_signed.clone() },
+                (false, Standing::Renew { .. }, _) => Reserved::NotCurrent { serial },
+                (false, ..) => Reserved::IdentityTaken { serial },
+            });
+        }
+    } else if let Standing::Renew { serial } = &plan.standing {
+        return answer(Reserved::NotCurrent { serial: serial.clone() });
+    }
+    let mut statement =
+        transaction.prepare_cached("SELECT identity, serial, reason FROM certificate WHERE spki_sha256 = ?1")?;
+    let mut rows = statement.query([&plan.spki_sha256])?;
+    while let Some(row) = rows.next()? {
+        let (identity, serial): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        if row.get::<_, Option<u8>>(2)? == Some(Reason::KeyCompromise.code()) {
+            return answer(Reserved::KeyCompromised { serial });
+        }
+        if identity != plan.identity {
+            return answer(Reserved::KeyTaken { identity, serial });
+        }
+    }
+    Ok(Found::Free(current))
+}
+
+/// The code under which a refusal is recorded; `None` for what is no refusal.
+fn refusal(reserved: &Reserved) -> Option<&'static str> {
+    match reserved {
+        Reserved::Planned { .. } | Reserved::Issued { .. } => None,
+        Reserved::IdentityTaken { .. } => Some("identity-taken"),
+        Reserved::KeyTaken { .. } => Some("key-taken"),
+        Reserved::KeyCompromised { .. } => Some("key-compromised"),
+        Reserved::OnHold { .. } => Some("on-hold"),
+        Reserved::NotCurrent { .. } => Some("not-current"),
+    }
+}
+
+fn current(transaction: &Transaction<'_>, issuer: &str, plan: &Plan) -> rusqlite::Result<Option<Current>> {
+    let read = |row: &Row<'_>| {
+        Ok(Current {
+            id: row.get(0)?,
+            spki_sha256: row.get(1)?,
+            serial: row.get(2)?,
+            not_after: row.get(3)?,
+            renews: row.get(4)?,
+            is_on_hold: row.get::<_, Option<u8>>(5)?.is_some(),
+            to_be_signed: row.get(6)?,
+            certificate: row.get(7)?,
+        })
+    };
+    transaction
+        .prepare_cached(
+            "SELECT id, spki_sha256, serial, not_after, renews, reason, to_be_signed, certificate
+             FROM certificate WHERE identity = ?1 AND profile = ?2 AND issuer = ?3 AND past = 0",
+        )?
+        .query_row([&plan.identity, &plan.profile, issuer], read)
+        .optional()
+}
+
+/// Makes a certificate a past one, revoked where that is said.
+fn retire(transaction: &Transaction<'_>, id: i64, revoked: Option<(Time, Reason)>) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE certificate SET past = id, revoked_at = coalesce(?2, revoked_at), reason = coalesce(?3, reason)
+             WHERE id = ?1",
+        )?
+        .execute(params![id, revoked.map(|(time, _)| time.unix_timestamp()), revoked.map(|(_, reason)| reason.code())])
+        .map(drop)
+}
+
+fn insert(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -> rusqlite::Result<()> {
+    let renews = match &plan.standing {
+        Standing::Renew { serial } => Some(serial),
+        Standing::New | Standing::Supersede(_) => None,
+    };
+    transaction
+        .prepare_cached(
+            "INSERT INTO certificate
+                 (planned_at, issuer, generation, profile, identity, spki_sha256, serial, subject, not_before, not_after,
+                  renews, past, to_be_signed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12)",
+        )?
+        .execute(params![
+            now.unix_timestamp(),
+            issuer,
+            plan.generation,
+            plan.profile,
+            plan.identity,
+            plan.spki_sha256,
+            plan.serial,
+            plan.subject,
+            plan.validity.0.unix_timestamp(),
+            plan.validity.1.unix_timestamp(),
+            renews,
+            plan.to_be_signed,
+        ])
+        .map(drop)
+}
+
+/// Records a certificate unless one is there already, and returns the one that is there; `None` where it was revoked
+/// before it was signed.
+pub(super) fn complete(transaction: &Transaction<'_>, signed: &Signed) -> Result<Option<Vec<u8>>, Trouble> {
+    let recorded: Option<(Vec<u8>, Option<i64>)> = transaction
+        .prepare_cached(
+            "UPDATE certificate SET certificate = coalesce(certificate, ?2), to_be_signed = x''
+             WHERE serial = ?1 RETURNING certificate, revoked_at",
+        )?
+        .query_row(params![signed.serial, signed.certificate], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    match recorded {
+        Some((certificate, None)) => Ok(Some(certificate)),
+        Some((_, Some(_))) => Ok(None),
+        None => Err(Error::NotPlanned { serial: signed.serial.clone() }.into()),
+    }
+}
+
+/// Revokes a certificate of the journal's issuer, or releases it.
+pub(super) fn revoke(
+    transaction: &Transaction<'_>,
+    journal: &mut Journal<'_>,
+    serial: &[u8],
+    reason: Reason,
+    now: Time,
+) -> Result<Revoked, Trouble> {
+    let found: Option<(i64, Option<u8>)> = transaction
+        .prepare_cached("SELECT id, reason FROM certificate WHERE serial = ?1 AND issuer = ?2")?
+        .query_row(params![serial, journal.issuer()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, before)) = found else { return Ok(Revoked::Unknown) };
+    let before = before.and_then(Reason::from_code);
+    match (before, reason) {
+        (Some(Reason::CertificateHold), Reason::RemoveFromCrl) => {
+            transaction
+                .prepare_cached("UPDATE certificate SET revoked_at = NULL, reason = NULL WHERE id = ?1")?
+                .execute([id])?;
+            journal.append(Event::Release { serial: colon_hex(serial) })?;
+            Ok(Revoked::Released)
+        }
+        (_, Reason::RemoveFromCrl) => Ok(Revoked::NotOnHold),
+        (Some(before), _) if before != Reason::CertificateHold || before == reason => Ok(Revoked::Already(before)),
+        _ => {
+            // On hold it may come back, and keeps its identity.
+            let keeps_identity = reason == Reason::CertificateHold;
+            transaction
+                .prepare_cached(
+                    "UPDATE certificate SET revoked_at = ?2, reason = ?3, past = iif(?4, past, id) WHERE id = ?1",
+                )?
+                .execute(params![id, now.unix_timestamp(), reason.code(), keeps_identity])?;
+            journal.append(Event::Revoke { serial: colon_hex(serial), reason: reason.to_string() })?;
+            Ok(Revoked::Now)
+        }
+    }
+}
+
+/// Numbers a list. A certificate that has ended stays until one list that was made after its end has named it (RFC 5280
+/// section 3.3).
+pub(super) fn plan_crl(
+    transaction: &Transaction<'_>,
+    journal: &mut Journal<'_>,
+    generations: &[u32],
+    (this_update, next_update): (Time, Time),
+) -> Result<CrlPlan, Trouble> {
+    let now = this_update.unix_timestamp();
+    let generation = generations.iter().min().copied().unwrap_or(1);
+    let last: Option<i64> = transaction
+        .prepare_cached("SELECT max(number) FROM crl WHERE issuer = ?1")?
+        .query_row([journal.issuer()], |row| row.get(0))?;
+    let last_update: Option<i64> = transaction
+        .prepare_cached("SELECT max(this_update) FROM crl WHERE issuer = ?1 AND generation = ?2")?
+        .query_row(params![journal.issuer(), generation], |row| row.get(0))?;
+    let number = last.map_or(now, |last| now.max(last.saturating_add(1)));
+    let mut statement = transaction.prepare_cached(
+        "SELECT serial, revoked_at, reason, generation FROM certificate
+         WHERE revoked_at IS NOT NULL AND issuer = ?1 AND not_after >= ?2 ORDER BY serial",
+    )?;
+    let mut rows = statement.query(params![journal.issuer(), last_update.unwrap_or(0)])?;
+    let mut revoked = Vec::new();
+    while let Some(row) = rows.next()? {
+        if generations.contains(&row.get(3)?) {
+            let time = Time::from_unix_timestamp(row.get(1)?).unwrap_or(this_update);
+            let reason = Reason::from_code(row.get(2)?).unwrap_or(Reason::Unspecified);
+            revoked.push(Revocation { serial: row.get(0)?, time, reason });
+        }
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO crl (issuer, number, generation, this_update, next_update) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![journal.issuer(), number, generation, now, next_update.unix_timestamp()])?;
+    let number = u64::try_from(number).unwrap_or_default();
+    let next_update = rfc3339(next_update);
+    journal.append(Event::Crl { generation, number, revoked: revoked.len() as u64, next_update })?;
+    Ok(CrlPlan { number, revoked })
+}
+
+/// How many certificates an issuer has.
+pub(super) fn count(connection: &Connection, issuer: &str) -> rusqlite::Result<u64> {
+    // Not the table itself: this index has the issuer, and is a tenth of its size.
+    let sql = "SELECT count(*) FROM certificate INDEXED BY certificate_identity WHERE issuer = ?1";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([issuer], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// The SHA-256 of the serial numbers and key fingerprints of an issuer's first certificates.
+pub(super) fn adopted(connection: &Connection, issuer: &str, certificates: u64) -> rusqlite::Result<String> {
+    let mut hasher = Hasher::new(Hash::Sha256);
+    let mut statement =
+        connection.prepare("SELECT serial, spki_sha256 FROM certificate WHERE issuer = ?1 ORDER BY id LIMIT ?2")?;
+    let mut rows = statement.query(params![issuer, certificates as i64])?;
+    while let Some(row) = rows.next()? {
+        hasher.update(&row.get::<_, Vec<u8>>(0)?);
+        hasher.update(&row.get::<_, Vec<u8>>(1)?);
+    }
+    Ok(hasher.finish().to_string())
+}
+
+/// Lists by the time of the plan. Each kind of filter that may meet many certificates has an index in that order.
+pub(super) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    after: Option<Cursor>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Record>> {
+    let mut conditions = vec!["1".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut add = |condition: &str, given: Vec<Value>| {
+        let mut parts = condition.split('?');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for (part, value) in parts.zip(given) {
+            values.push(value);
+            text.push_str(&format!("?{}{part}", values.len()));
+        }
+        conditions.push(text);
+    };
+    let Filter { issuer, profile, identity, serial, spki_sha256, state, from, until, expires_before } = filter;
+    if let Some(after) = after {
+        add("(planned_at, id) > (?, ?)", vec![after.time.into(), after.id.into()]);
+    }
+    if let Some(issuer) = issuer {
+        add("issuer = ?", vec![issuer.clone().into()]);
+    }
+    if let Some(profile) = profile {
+        add("profile = ?", vec![profile.clone().into()]);
+    }
+    if let Some(identity) = identity {
+        let forms = ["", "serialNumber=", "CN=", "dns ", "ip "].map(|kind| Value::from(format!("{kind}{identity}")));
+        add("identity IN (?, ?, ?, ?, ?)", forms.to_vec());
+    }
+    if let Some(serial) = serial {
+        add("serial = ?", vec![serial.clone().into()]);
+    }
+    if let Some(spki_sha256) = spki_sha256 {
+        add("spki_sha256 = ?", vec![spki_sha256.clone().into()]);
+    }
+    if let Some(from) = from {
+        add("planned_at >= ?", vec![(*from).into()]);
+    }
+    if let Some(until) = until {
+        add("planned_at <= ?", vec![(*until).into()]);
+    }
+    if let Some(before) = expires_before {
+        add("not_after < ?", vec![(*before).into()]);
+    }
+    match state {
+        None => {}
+        Some((State::Revoked, _)) => add("revoked_at IS NOT NULL", vec![]),
+        Some((State::Expired, now)) => add("revoked_at IS NULL AND not_after < ?", vec![(*now).into()]),
+        Some((State::Planned, now)) => {
+            add("certificate IS NULL AND revoked_at IS NULL AND not_after >= ?", vec![(*now).into()]);
+        }
+        Some((State::Issued, now)) => {
+            let current = "certificate IS NOT NULL AND revoked_at IS NULL AND past = 0 AND not_after >= ?";
+            add(current, vec![(*now).into()]);
+        }
+        Some((State::Replaced, now)) => {
+            add("certificate IS NOT NULL AND revoked_at IS NULL AND past <> 0 AND not_after >= ?", vec![(*now).into()]);
+        }
+    }
+    let sql = format!(
+        "SELECT id, planned_at, issuer, generation, profile, identity, spki_sha256, serial, subject, not_before, not_after,
+                past, revoked_at, reason, to_be_signed, certificate
+         FROM certificate WHERE {} ORDER BY planned_at, id LIMIT {limit}",
+        conditions.join(" AND ")
+    );
+    connection.prepare_cached(&sql)?.query_map(params_from_iter(values), record)?.collect()
+}
+
+fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let revoked: (Option<i64>, Option<u8>) = (row.get(12)?, row.get(13)?);
+    Ok(Record {
+        cursor: Cursor { id: row.get(0)?, time: row.get(1)? },
+        issuer: row.get(2)?,
+        generation: row.get(3)?,
+        profile: row.get(4)?,
+        identity: row.get(5)?,
+        spki_sha256: row.get(6)?,
+        serial: row.get(7)?,
+        subject: row.get(8)?,
+        validity: (row.get(9)?, row.get(10)?),
+        is_current: row.get::<_, i64>(11)? == 0,
+        revoked: revoked.0.map(|time| (time, revoked.1.and_then(Reason::from_code).unwrap_or(Reason::Unspecified))),
+        to_be_signed: row.get(14)?,
+        certificate: row.get(15)?,
+    })
+}

@@ -1,0 +1,264 @@
+//! The store in one SQLite file: WAL, synchronous=FULL, so that a commit is on disk before it returns.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+
+use super::audit::{Event, Head};
+use super::lock::{Lock, OnWait};
+use super::{CrlPlan, Cursor, Error, Filter, Ledger, Plan, Record, Reserved, Revoked, Signed, Store};
+use crate::files::{self, Creation, Output};
+use crate::x509::{Reason, Time};
+
+mod certificates;
+mod journal;
+mod schema;
+
+use journal::Journal;
+
+/// "bull" in ASCII: tells our database from any other.
+const APPLICATION_ID: i64 = 0x6275_6c6c;
+
+/// How long SQLite itself waits for a lock: for readers and migrations, since writers wait for the lock file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Memory for pages, in KiB. The three indexes whose order is random (serial number, key, identity) have some 400 MB at
+/// three million certificates; this holds their inner pages and the hot leaves, and is taken only as it is used.
+const CACHE_KIB: i64 = 64 << 10;
+
+/// A [`Store`] in one file, with the lock file beside it.
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    lock: PathBuf,
+    connection: Connection,
+    on_wait: OnWait,
+}
+
+/// What goes wrong within a transaction.
+#[derive(Debug)]
+enum Trouble {
+    Sql(rusqlite::Error),
+    Damaged(&'static str),
+    Store(Error),
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl SqliteStore {
+    /// Makes a new database, mode 0600; SQLite gives its journal files the same mode.
+    pub fn create(path: &Path) -> Result<Self, Error> {
+        Output::new(path, Creation { private: true, replace: false })?.write(&[])?;
+        let mut store = Self::connect(path, |_| {})?;
+        let set_up = store.connection.pragma_update(None, "application_id", APPLICATION_ID);
+        let set_up = set_up.and_then(|()| {
+            store.connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
+        });
+        set_up.map_err(|source| failure(path, source))?;
+        schema::migrate(&mut store.connection, path)?;
+        Ok(store)
+    }
+
+    /// Opens a database and brings an older schema up to date; a newer one is refused. `on_wait` is told when a writer
+    /// has to wait.
+    pub fn open(path: &Path, on_wait: OnWait) -> Result<Self, Error> {
+        is_whole(path)?;
+        let mut store = Self::connect(path, on_wait)?;
+        let id: i64 = store
+            .connection
+            .pragma_query_value(None, "application_id", |row| row.get(0))
+            .map_err(|source| failure(path, source))?;
+        if id != APPLICATION_ID {
+            return Err(Error::NotAStore { path: path.to_owned() });
+        }
+        schema::migrate(&mut store.connection, path)?;
+        schema::check(&store.connection, path)?;
+        Ok(store)
+    }
+
+    fn connect(path: &Path, on_wait: OnWait) -> Result<Self, Error> {
+        let fail = |source| failure(path, source);
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        // SQLite's NOFOLLOW refuses a link anywhere in the path; only the last step matters here.
+        let real = path.canonicalize().map_err(|source| cannot_read(path, source))?;
+        let lock = real.with_extension("lock");
+        let connection = Connection::open_with_flags(real, flags).map_err(fail)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(fail)?;
+        Ok(Self { path: path.to_owned(), lock, connection, on_wait })
+    }
+
+    /// Does work that writes: alone, in one transaction, durable when this returns.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction<'_>, &mut Lock) -> Result<T, Trouble>) -> Result<T, Error> {
+        let path = &self.path;
+        let mut lock = Lock::take(&self.lock, self.on_wait)?;
+        // Immediate: what is read decides what is written, and nobody writes in between.
+        let begun = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+        let transaction = begun.map_err(|source| failure(path, source))?;
+        let done = work(&transaction, &mut lock).map_err(|trouble| match trouble {
+            Trouble::Sql(source) => failure(path, source),
+            Trouble::Damaged(why) => Error::Damaged { path: path.clone(), why },
+            Trouble::Store(error) => error,
+        })?;
+        transaction.commit().map_err(|source| failure(path, source))?;
+        lock.release();
+        Ok(done)
+    }
+
+    /// As [`Self::write`], with the audit record of an issuer, whose head is signed anew where something was appended.
+    fn decide<T>(
+        &mut self,
+        ledger: Ledger<'_>,
+        now: Time,
+        work: impl FnOnce(&Transaction<'_>, &mut Journal<'_>) -> Result<T, Trouble>,
+    ) -> Result<T, Error> {
+        self.write(|transaction, lock| {
+            let mut journal = Journal::open(transaction, ledger.issuer, now)?;
+            if journal.count() < lock.count(ledger.issuer) {
+                return Err(Trouble::Damaged("they lack their last entries; was ca.db copied without ca.db-wal?"));
+            }
+            let done = work(transaction, &mut journal)?;
+            lock.set_count(ledger.issuer, journal.seal(ledger.signer)?);
+            Ok(done)
+        })
+    }
+
+    /// Does what no one should, for tests of what is noticed.
+    #[cfg(test)]
+    pub fn tamper(&self, statements: &str) {
+        self.connection.execute_batch(statements).unwrap();
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        work(&self.connection).map_err(|source| failure(&self.path, source))
+    }
+}
+
+/// Refuses a file that is shorter than its own header says. While the journal holds pages, that may be right.
+///
+/// The header has the page size in bytes 16 and 17 (1 stands for 65536) and the number of pages in bytes 28 to 31
+/// (https://www.sqlite.org/fileformat.html section 1.3).
+fn is_whole(path: &Path) -> Result<(), Error> {
+    let fail = |source| cannot_read(path, source);
+    let mut header = Vec::new();
+    let file = File::open(path).map_err(fail)?;
+    let length = file.metadata().map_err(fail)?.len();
+    file.take(32).read_to_end(&mut header).map_err(fail)?;
+    let number = |range: std::ops::Range<usize>| {
+        header.get(range).unwrap_or_default().iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    };
+    let page_size = if number(16..18) == 1 { 65536 } else { number(16..18) };
+    let journal = path.with_extension("db-wal");
+    let has_journal = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    if header.starts_with(b"SQLite format 3\0") && !has_journal && length < page_size * number(28..32) {
+        let why = "ca.db is shorter than it says; was it copied half?";
+        return Err(Error::Damaged { path: path.to_owned(), why });
+    }
+    Ok(())
+}
+
+fn cannot_read(path: &Path, source: std::io::Error) -> Error {
+    Error::File(files::Error::Read { what: "the CA's records", path: path.to_owned(), source })
+}
+
+fn failure(path: &Path, source: rusqlite::Error) -> Error {
+    let path = path.to_owned();
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy { path, holder: None },
+        // The journal's index is the first to find a full disk, and SQLite has no name of its own for that.
+        Some(ErrorCode::DiskFull) => Error::DiskFull { path },
+        _ if source.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
+            Error::DiskFull { path }
+        }
+        Some(ErrorCode::NotADatabase) => Error::NotAStore { path },
+        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, why: "a page of ca.db is not what it must be" },
+        _ => Error::Database { path, source },
+    }
+}
+
+impl Store for SqliteStore {
+    fn reserve(
+        &mut self,
+        ledger: Ledger<'_>,
+        plans: &[Plan],
+        refused: Vec<Event>,
+        now: Time,
+    ) -> Result<Vec<Reserved>, Error> {
+        self.decide(ledger, now, |transaction, journal| {
+            refused.into_iter().try_for_each(|event| journal.append(event))?;
+            plans.iter().map(|plan| certificates::reserve(transaction, journal, plan, now)).collect()
+        })
+    }
+
+    fn complete(&mut self, signed: &[Signed]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        self.write(|transaction, _| signed.iter().map(|signed| certificates::complete(transaction, signed)).collect())
+    }
+
+    fn revoke(
+        &mut self,
+        ledger: Ledger<'_>,
+        serials: &[Vec<u8>],
+        reason: Reason,
+        now: Time,
+    ) -> Result<Vec<Revoked>, Error> {
+        self.decide(ledger, now, |transaction, journal| {
+            let revoke = |serial: &Vec<u8>| certificates::revoke(transaction, journal, serial, reason, now);
+            serials.iter().map(revoke).collect()
+        })
+    }
+
+    fn plan_crl(&mut self, ledger: Ledger<'_>, generations: &[u32], dates: (Time, Time)) -> Result<CrlPlan, Error> {
+        self.decide(ledger, dates.0, |transaction, journal| {
+            certificates::plan_crl(transaction, journal, generations, dates)
+        })
+    }
+
+    fn record(&mut self, ledger: Ledger<'_>, event: Event, now: Time) -> Result<(), Error> {
+        self.decide(ledger, now, |_, journal| journal.append(event))
+    }
+
+    fn list(&mut self, filter: &Filter, after: Option<Cursor>, limit: usize) -> Result<Vec<Record>, Error> {
+        self.read(|connection| certificates::list(connection, filter, after, limit))
+    }
+
+    fn count(&mut self, issuer: &str) -> Result<u64, Error> {
+        self.read(|connection| certificates::count(connection, issuer))
+    }
+
+    fn adopted(&mut self, issuer: &str, certificates: u64) -> Result<String, Error> {
+        self.read(|connection| certificates::adopted(connection, issuer, certificates))
+    }
+
+    fn lines(&mut self, issuer: &str, after: u64, limit: usize) -> Result<Vec<String>, Error> {
+        self.read(|connection| journal::lines(connection, issuer, after, limit))
+    }
+
+    fn head(&mut self, issuer: &str) -> Result<Option<Head>, Error> {
+        self.read(|connection| journal::head(connection, issuer))
+    }
+
+    fn backup(&mut self, to: &Path) -> Result<(), Error> {
+        // SQLite takes an empty file, which has the right mode already.
+        Output::new(to, Creation { private: true, replace: false })?.write(&[])?;
+        let name = to.to_str().ok_or_else(|| Error::NotAStore { path: to.to_owned() })?;
+        self.read(|connection| connection.execute("VACUUM INTO ?1", params![name]).map(drop))?;
+        let fail = |source| Error::File(files::Error::Write { path: to.to_owned(), source });
+        File::open(to).and_then(|file| file.sync_all()).map_err(fail)
+    }
+}
