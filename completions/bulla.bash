@@ -1534,12 +1534,16 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__profile__subcmd__lint)
-            opts="-h --format --color --progress --help"
+            opts="-h --ca --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0

@@ -436,6 +436,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_sub
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from example" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l ca -d 'Hold profiles against the issuers of this CA, too: whether their certificates would outlive them' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from lint" -l color -d 'When to use colour' -r -f -a "auto\t''

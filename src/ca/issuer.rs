@@ -103,6 +103,9 @@ impl Issuer {
         if let Some(weakness) = key.weakness() {
             return Ok(Err(Refusal::WeakKey { why: weakness.to_string() }));
         }
+        if let Err(error) = profile.check_key(key) {
+            return Ok(Err(Refusal::KeyType { why: error.to_string() }));
+        }
         let standing = match ask.occasion {
             Occasion::New => Standing::New,
             Occasion::Supersede(reason) => Standing::Supersede(reason),
@@ -113,10 +116,8 @@ impl Issuer {
                 Standing::Renew { serial: certificate.serial().to_vec() }
             }
         };
-        let named = ask.names(Some(issuing.subject())).and_then(|names| {
-            profile.check_key(key)?;
-            Ok((profile.identity(&names)?, names))
-        });
+        let names = ask.names(Some(issuing.subject()));
+        let named = names.and_then(|names| Ok((profile.identity(&names)?, names)));
         let (identity, names) = match named {
             Ok(named) => named,
             Err(error) => return Ok(Err(Refusal::Names { why: error.to_string() })),

@@ -303,6 +303,8 @@ pub enum Error {
     Clock { now: Time, from: Time, until: Time },
     /// The clock is far from the time of the last record.
     ClockJump { now: Time, last: Time },
+    /// A value was given for a variable that no profile has.
+    NoSuchVariable { name: String },
     /// A plan on record is not for what it was made for.
     PlanDiffers { serial: String },
     /// No certificate on record is meant.
@@ -351,6 +353,9 @@ impl fmt::Display for Error {
             ),
             Self::ClockJump { now, last } => {
                 write!(f, "the clock says {}, and the CA's last record is of {}", rfc3339(*now), rfc3339(*last))
+            }
+            Self::NoSuchVariable { name } => {
+                write!(f, "no profile of the CA has a variable {}", files::printable(name))
             }
             Self::PlanDiffers { serial } => {
                 write!(f, "the plan of the certificate with serial {serial} was changed in the records")

@@ -1,6 +1,7 @@
 //! How a CA comes to be, and how its issuing CAs get their certificates: under a root of its own, under one that exists,
 //! or by a request to another CA.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::{Ca, Error, RECORDS, SCHEMA, SETTINGS, Settings, file_of, write};
@@ -10,7 +11,7 @@ use crate::store::audit::Event;
 use crate::store::{Ledger, SqliteStore, Store};
 use crate::x509::issue::{self, Serial};
 use crate::x509::verify::{self, Anchors, Purpose};
-use crate::x509::{Certificate, Chain, Hierarchy, Name, Names, Profile, Request, Time, Variables, Wanted};
+use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Names, Profile, Request, Role, Time, Variables, Wanted};
 
 /// How a new key is stored: its passphrase, or `None` for in the clear.
 pub type Protection<'a> = Option<&'a Passphrase>;
@@ -82,21 +83,23 @@ impl NewCa<'_> {
         let own_root;
         let (parents, signer): (_, &dyn Signer) = match self.root {
             Root::New { profile, key_type, protection } => {
-                let usual = Profile::named(&format!("{}-root", hierarchy.name()))?;
-                let profile = profile.unwrap_or(&usual);
-                let variables = name_of(profile, self.name, &format!("{} Root CA", title(hierarchy)), variables);
+                let profile = profile_for(Role::Root, hierarchy, profile)?;
+                check_variables(variables, &[&profile, &*self.issuing.profile(hierarchy)?])?;
+                let variables = name_of(&profile, self.name, &format!("{} Root CA", title(hierarchy)), variables);
                 let names = profile.names(&Name::empty(), &[], &variables, None)?;
                 own_root = SoftwareKey::generate(key_type)?;
                 let validity = (profile.not_before(now), profile.not_after(now));
-                let root = issue::root(profile, &names, &own_root, validity)?;
+                let root = issue::root(&profile, &names, &own_root, validity)?;
                 write_key(&folder.join("root.key"), &own_root, protection)?;
                 (Chain::new(vec![root])?, &own_root)
             }
             Root::Existing { chain, signer } => {
+                check_variables(variables, &[&*self.issuing.profile(hierarchy)?])?;
                 check_root(chain, signer, now)?;
                 (chain.clone(), signer)
             }
             Root::Elsewhere => {
+                check_variables(variables, &[&*self.issuing.profile(hierarchy)?])?;
                 let key = SoftwareKey::generate(self.issuing.key_type)?;
                 let request = self.issuing.request(hierarchy, self.name, 1, &key, None)?;
                 write_key(&folder.join(file_of(1, "key")), &key, self.issuing.protection)?;
@@ -115,6 +118,11 @@ impl NewCa<'_> {
 }
 
 impl NewIssuing<'_> {
+    /// The profile that was chosen, or the hierarchy's own.
+    fn profile(&self, hierarchy: Hierarchy) -> Result<Cow<'_, Profile>, Error> {
+        profile_for(Role::Issuing, hierarchy, self.profile)
+    }
+
     /// The request for the certificate of the issuing CA. With another key than before it also has another name, so
     /// that a name and a revocation list belong to one key (RFC 5280 section 6.3.3 goes by the name).
     fn request(
@@ -125,16 +133,15 @@ impl NewIssuing<'_> {
         key: &dyn Signer,
         parent: Option<&Certificate>,
     ) -> Result<Request, Error> {
-        let usual = Profile::named(&format!("{}-issuing", hierarchy.name()))?;
-        let profile = self.profile.unwrap_or(&usual);
+        let profile = self.profile(hierarchy)?;
         let title = match generation {
             1 => format!("{} CA", title(hierarchy)),
             generation => format!("{} CA G{generation}", title(hierarchy)),
         };
-        let variables = name_of(profile, ca, &title, self.variables);
+        let variables = name_of(&profile, ca, &title, self.variables);
         let names = profile.names(&Name::empty(), &[], &variables, parent.map(Certificate::subject))?;
         let wanted = Wanted { subject: names.subject, alt_names: names.alt_names, ..Wanted::default() };
-        Ok(Request::new(profile, &wanted, key)?)
+        Ok(Request::new(&profile, &wanted, key)?)
     }
 
     /// Issues the certificate of the issuing CA. It ends no later than the one above it.
@@ -152,11 +159,11 @@ impl NewIssuing<'_> {
         let parent = parents.leaf();
         let request = self.request(hierarchy, ca, generation, key, Some(parent))?.prove()?;
         let names = Names { subject: request.request().subject().clone(), alt_names: request.request().alt_names()? };
-        let usual = Profile::named(&format!("{}-issuing", hierarchy.name()))?;
-        let profile = self.profile.unwrap_or(&usual);
+        let profile = self.profile(hierarchy)?;
         let scheme = signer.public_key().key_type().usual_scheme();
         let validity = (profile.not_before(now), profile.not_after(now).min(parent.not_after()));
-        let to_be_signed = issue::to_be_signed(profile, &request, &names, parent, scheme, Serial::random()?, validity)?;
+        let to_be_signed =
+            issue::to_be_signed(&profile, &request, &names, parent, scheme, Serial::random()?, validity)?;
         let mut certificates = vec![issue::sign(&to_be_signed, signer, scheme)?];
         certificates.extend_from_slice(parents.certificates());
         let chain = Chain::new(certificates)?;
@@ -220,6 +227,7 @@ impl Ca {
         let newest = self.generation(hierarchy, self.newest(hierarchy)?)?;
         let parents = Chain::new(newest.chain.certificates()[1..].to_vec())?;
         check_root(&parents, parent, now)?;
+        check_variables(new.variables, &[&*new.profile(hierarchy)?])?;
         let generation = self.next(hierarchy)?;
         let made;
         let key = match kept {
@@ -241,6 +249,7 @@ impl Ca {
 
     /// Makes the key and the request of the next generation of an issuing CA, for another CA to issue.
     pub fn request_issuing(&self, hierarchy: Hierarchy, new: NewIssuing<'_>) -> Result<Request, Error> {
+        check_variables(new.variables, &[&*new.profile(hierarchy)?])?;
         let generation = self.next(hierarchy)?;
         let key = SoftwareKey::generate(new.key_type)?;
         let request = new.request(hierarchy, &self.name, generation, &key, None)?;
@@ -267,6 +276,18 @@ fn title(hierarchy: Hierarchy) -> &'static str {
     }
 }
 
+/// The profile for a CA's own certificate: the one chosen, which must be for that, or the hierarchy's own.
+fn profile_for(role: Role, hierarchy: Hierarchy, chosen: Option<&Profile>) -> Result<Cow<'_, Profile>, Error> {
+    let Some(profile) = chosen else {
+        return Ok(Cow::Owned(Profile::named(&format!("{}-{}", hierarchy.name(), role.name()))?));
+    };
+    if profile.role != role || !profile.serves(hierarchy) {
+        let why = format!("is not for the {} certificate of the {} hierarchy", role.name(), hierarchy.name());
+        return Err(x509::Error::Profile { profile: profile.name.clone(), why }.into());
+    }
+    Ok(Cow::Borrowed(profile))
+}
+
 /// The variables for a CA certificate: those given that its profile has, and the CA's name and title where they are
 /// not given.
 fn name_of(profile: &Profile, ca: &str, title: &str, given: &Variables) -> Variables {
@@ -280,6 +301,15 @@ fn name_of(profile: &Profile, ca: &str, title: &str, given: &Variables) -> Varia
         }
     }
     variables
+}
+
+/// Values that no profile of a new CA has a variable for are refused, like any other flag without effect.
+fn check_variables(given: &Variables, profiles: &[&Profile]) -> Result<(), Error> {
+    let unknown = given.iter().find(|(name, _)| !profiles.iter().any(|profile| profile.variables.contains_key(*name)));
+    match unknown {
+        Some((name, _)) => Err(Error::NoSuchVariable { name: name.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Checks what an issuing CA is to be put under: its key, and that it leads to a self-signed root.

@@ -231,6 +231,7 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::ClockJump { .. } => {
             (1, "clock", Some("set the clock of this machine; where it is right, add --accept-clock"), false)
         }
+        ca::Error::NoSuchVariable { .. } => (2, "usage", None, false),
         ca::Error::NoSuchCertificate => (1, "no-such-certificate", Some("see bulla ca list CA"), false),
         ca::Error::Export { .. } => (1, "cannot-read", None, false),
         ca::Error::Schema { .. } => (1, "schema", Some("use the version of bulla that made it, or a newer one"), false),
@@ -305,10 +306,30 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
                 let (profile, hierarchy) = (profile.name, profile.hierarchy?);
                 Some(format!("profile {profile} belongs to the issuer {}", hierarchy.name()))
             }
-            Some(enroll::Error::Refused(enroll::Refusal::OutlivesIssuer { .. })) => {
-                Some("ask for less with --valid-for".to_owned())
-            }
+            Some(enroll::Error::Refused(refusal)) => hint_of_refusal(refusal).map(str::to_owned),
             _ => None,
         }
     })
+}
+
+fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {
+    use enroll::Refusal;
+    match refusal {
+        Refusal::OutlivesIssuer { .. } => Some("ask for less with --valid-for, or add --allow-outlive"),
+        Refusal::IdentityTaken { .. } => {
+            Some("to revoke that certificate and have one for this key, add --supersede --reason REASON")
+        }
+        Refusal::KeyTaken { .. } | Refusal::KeyCompromised { .. } | Refusal::WeakKey { .. } => {
+            Some("make a new key: bulla keygen -o NAME")
+        }
+        Refusal::KeyUnchanged { is_same: true } => Some("make a new key, or add --keep-key"),
+        Refusal::KeyUnchanged { is_same: false } => Some("leave --keep-key away to renew for a new key"),
+        Refusal::OnHold { .. } => Some("release it: bulla revoke --reason removeFromCRL"),
+        Refusal::NotOurs | Refusal::NotRenewable { .. } => Some("get a new certificate: bulla enroll"),
+        Refusal::ProfileNotServed { .. }
+        | Refusal::NoCaBelow { .. }
+        | Refusal::Names { .. }
+        | Refusal::KeyType { .. }
+        | Refusal::RevokedMeanwhile { .. } => None,
+    }
 }

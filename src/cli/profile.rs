@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::report::Report;
+use crate::ca::Ca;
 use crate::files::{self, Kind, printable, shown};
 use crate::x509::lint::{self, Finding, Severity};
-use crate::x509::{self, Certificate, Hierarchy, Profile};
+use crate::x509::{self, Certificate, Hierarchy, Profile, Time};
 
 /// See and check certificate profiles
 ///
@@ -67,12 +68,15 @@ pub struct ExampleArgs {}
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  $ bulla profile lint gateway.toml
+  $ bulla profile lint gateway.toml --ca acme
   $ bulla profile lint device.pem --format json")]
 pub struct LintArgs {
     /// The files; one may be `-`, standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    /// Hold profiles against the issuers of this CA, too: whether their certificates would outlive them
+    #[arg(long, value_name = "CA")]
+    ca: Option<PathBuf>,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
@@ -143,6 +147,7 @@ fn show(profile: &Profile, toml: &str, context: &Context) -> anyhow::Result<Exit
 fn check(args: &LintArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let mut findings: Vec<(String, Finding)> = Vec::new();
     let mut all = Vec::new();
+    let issuers = args.ca.as_deref().map(issuers).transpose()?.unwrap_or_default();
     for path in &args.files {
         let bytes = files::read("the file", path, files::DOCUMENT_LIMIT)?;
         let found = if is_certificate(&bytes) {
@@ -151,7 +156,13 @@ fn check(args: &LintArgs, context: &Context) -> anyhow::Result<ExitCode> {
             lint::of_certificates(&certificates)
         } else {
             match Profile::parse(&bytes, path) {
-                Ok(profile) => lint::of_profile(&profile),
+                Ok(profile) => {
+                    let ends = issuers.iter().filter(|(hierarchy, _)| profile.serves(*hierarchy));
+                    let outlives = ends.filter_map(|(_, end)| lint::outlives(&profile, context.now, *end));
+                    let mut found: Vec<Finding> = outlives.collect();
+                    found.extend(lint::of_profile(&profile));
+                    found
+                }
                 // What it says is the answer; what cannot be read beside it is none.
                 Err(error @ x509::Error::ProfileFile { .. }) => vec![Finding::not_a_profile(&error)],
                 Err(error) => return Err(error.into()),
@@ -180,6 +191,17 @@ fn check(args: &LintArgs, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let report = report.line(format!("{} file(s): {errors} error(s), {warnings} warning(s)", args.files.len()));
     context.answer(report, if errors > 0 { 3 } else { 0 })
+}
+
+/// When each issuer of a CA ends.
+fn issuers(path: &Path) -> anyhow::Result<Vec<(Hierarchy, Time)>> {
+    let (ca, named) = Ca::find(path)?;
+    let mut ends = Vec::new();
+    for hierarchy in ca.hierarchies().filter(|hierarchy| named.is_none_or(|named| named == *hierarchy)) {
+        let end = ca.generations(hierarchy)?.last().map(|newest| newest.chain.leaf().not_after());
+        ends.extend(end.map(|end| (hierarchy, end)));
+    }
+    Ok(ends)
 }
 
 /// A profile is text without PEM's boundary; DER begins with the tag of a SEQUENCE, which starts no profile.

@@ -72,8 +72,10 @@ pub enum Refusal {
     ProfileNotServed { profile: String, issuer: String },
     /// The profile is not one that can be asked for, or the issuer's path length leaves no room for it.
     NoCaBelow { profile: String, issuer: String },
-    /// The names or the key are not what the profile allows.
+    /// The names are not what the profile allows.
     Names { why: String },
+    /// The profile certifies no keys of this type.
+    KeyType { why: String },
     /// The key is weak, or its private half is public.
     WeakKey { why: String },
     /// A live certificate of this identity and profile is for another key.
@@ -103,6 +105,7 @@ impl Refusal {
             Self::ProfileNotServed { .. } => "profile-not-served",
             Self::NoCaBelow { .. } => "no-ca-below",
             Self::Names { .. } => "names",
+            Self::KeyType { .. } => "key-type",
             Self::WeakKey { .. } => "weak-key",
             Self::IdentityTaken { .. } => "identity-taken",
             Self::KeyTaken { .. } => "key-taken",
@@ -127,7 +130,7 @@ impl fmt::Display for Refusal {
             Self::NoCaBelow { profile, issuer } => {
                 write!(f, "the issuer {issuer} may have no CA below it, and profile {profile} makes one")
             }
-            Self::Names { why } => f.write_str(why),
+            Self::Names { why } | Self::KeyType { why } => f.write_str(why),
             Self::WeakKey { why } => write!(f, "the key is not accepted: {why}"),
             Self::IdentityTaken { identity, serial } => {
                 write!(f, "{identity} has a certificate for another key (serial {serial})")
