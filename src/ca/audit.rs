@@ -62,6 +62,11 @@ impl Tally {
 }
 
 impl Ca {
+    /// Looks through the whole database for damage.
+    pub fn check_records(&self) -> Result<(), Error> {
+        Ok(self.store()?.check()?)
+    }
+
     /// Checks the audit record of an issuer, and writes its lines and head to `out`. With `earlier`, a head that was kept
     /// elsewhere, the record must continue the one that it ended. What is wrong is the inner error.
     ///

@@ -11,7 +11,7 @@ use crate::key::{self, Signer};
 use crate::store::audit::Event;
 use crate::store::{self, Filter, Ledger, Plan, Reserved, Signed, Standing, State, Store};
 use crate::x509::issue::{self, Serial};
-use crate::x509::{Certificate, Chain, Hierarchy, Names, Profile, Role, Time, colon_hex, no_expiry, rfc3339};
+use crate::x509::{self, Certificate, Chain, Hierarchy, Names, Profile, Role, Time, colon_hex, no_expiry, rfc3339};
 
 /// How far the clock may stand behind the last record: machines that share a CA differ by minutes, and a clock that is
 /// set by hand by hours.
@@ -244,14 +244,18 @@ impl Issuer {
         for ((plan, profile), reservation) in plans.iter().zip(profiles).zip(reserved) {
             let Reserved::Planned { serial, to_be_signed } = reservation else { continue };
             if seen.insert(serial) {
-                let certificate = issue::sign(to_be_signed, self.signer.as_ref(), scheme)?;
+                let differs = || Error::PlanDiffers { serial: colon_hex(serial) };
                 // An earlier plan comes from the disk. What is not for this ask goes no further.
+                let certificate = match issue::sign(to_be_signed, self.signer.as_ref(), scheme) {
+                    Err(x509::Error::Malformed { .. }) => return Err(differs()),
+                    signed => signed?,
+                };
                 let names = Names { subject: certificate.subject().clone(), alt_names: certificate.alt_names()? };
                 let is_planned = certificate.serial() == serial
                     && key::Hash::Sha256.digest(certificate.spki()).bytes() == plan.spki_sha256
                     && profile.identity(&names).is_ok_and(|identity| identity == plan.identity);
                 if !is_planned {
-                    return Err(Error::PlanDiffers { serial: colon_hex(serial) });
+                    return Err(differs());
                 }
                 signed.push(Signed { serial: serial.clone(), certificate: certificate.der().to_vec() });
             }

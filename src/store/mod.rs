@@ -283,6 +283,9 @@ pub trait Store: Send {
     /// The signed head of an audit record; `None` before the first line.
     fn head(&mut self, issuer: &str) -> Result<Option<Head>, Error>;
 
+    /// Looks through the whole database for damage: every page, and that table and indexes agree.
+    fn check(&mut self) -> Result<(), Error>;
+
     /// Writes a copy of the records as they are at one moment into a new file, while others go on.
     fn backup(&mut self, to: &Path) -> Result<(), Error>;
 }

@@ -65,6 +65,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         Some(path) => Some(product::output(path, Creation { private: true, replace: false }, context)?.stage()?),
         None => None,
     };
+    ca.check_records()?;
     let mut report = report;
     let mut holds = true;
     for hierarchy in ca.hierarchies().filter(|hierarchy| named.is_none_or(|named| named == *hierarchy)) {

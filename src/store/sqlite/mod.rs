@@ -253,6 +253,16 @@ impl Store for SqliteStore {
         self.read(|connection| journal::head(connection, issuer))
     }
 
+    fn check(&mut self) -> Result<(), Error> {
+        let found: String =
+            self.read(|connection| connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)))?;
+        if found != "ok" {
+            let why = "a look through all of ca.db found pages or indexes that do not agree";
+            return Err(Error::Damaged { path: self.path.clone(), why });
+        }
+        Ok(())
+    }
+
     fn backup(&mut self, to: &Path) -> Result<(), Error> {
         // SQLite takes an empty file, which has the right mode already.
         Output::new(to, Creation { private: true, replace: false })?.write(&[])?;
