@@ -3,23 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use time::Duration;
-
 use super::Context;
-use super::authority::{AuthorityArgs, parse_period};
 use super::error::Usage;
-use super::keys::{self, PassphraseFrom};
-use super::product;
+use super::obtain::{self, Asked, ObtainArgs};
 use super::profile;
 use super::report::Report;
 use super::revoke::reason;
 use super::subject::SubjectArgs;
-use crate::ca::{Ca, Issuer};
-use crate::enroll::{Ask, Direct, Enroller, Occasion};
-use crate::files::{Creation, Output, shown_output};
+use crate::ca::Ca;
+use crate::enroll::Occasion;
 use crate::key::KeyRef;
-use crate::x509::verify::Anchors;
-use crate::x509::{Hierarchy, Profile, ProvenRequest, Reason, Request, Variables, Wanted, colon_hex, rfc3339};
+use crate::x509::{Hierarchy, Profile, ProvenRequest, Reason, Request, Wanted};
 
 /// Get a certificate from a CA, for a request or a key
 ///
@@ -47,97 +41,25 @@ pub struct Args {
     /// Why it is revoked (RFC 5280 section 5.3.1)
     #[arg(long, value_name = "REASON", requires = "supersede", value_parser = reason())]
     reason: Option<Reason>,
-    /// How long the certificate is valid instead of the profile's time, as 90d or 20y
-    #[arg(long, value_name = "TIME", value_parser = parse_period)]
-    valid_for: Option<Duration>,
-    /// Allow a certificate that is valid for longer than its issuer
-    #[arg(long)]
-    allow_outlive: bool,
-    /// Where the certificate chain goes; `-` is standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
-    /// The passphrase of --key: env:VAR, file:PATH, fd:N or prompt
-    #[arg(long, value_name = "SOURCE", conflicts_with = "request")]
-    passphrase_from: Option<PassphraseFrom>,
-    /// Replace an existing file
-    #[arg(long)]
-    force: bool,
     #[command(flatten)]
-    authority: AuthorityArgs,
+    obtain: ObtainArgs,
     #[command(flatten)]
     subject: SubjectArgs,
 }
 
-/// What is asked of a CA, before it is asked.
-pub struct Asked<'a> {
-    pub request: ProvenRequest,
-    pub profile: Profile,
-    pub variables: Variables,
-    pub occasion: Occasion<'a>,
-    pub valid_for: Option<Duration>,
-    pub allow_outlive: bool,
-}
-
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.authority.find(context)?;
+    let (ca, named) = args.obtain.authority.find(context)?;
     let profile = choose(args.profile.as_deref(), &ca, named)?;
     let wanted = args.subject.wanted()?;
-    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
+    let output = args.obtain.output(context)?;
     let request = request(args, &profile, &wanted, context)?;
     let hierarchy = match named {
         Some(named) => named,
         None => serving(&ca, &profile)?,
     };
-    let issuer = args.authority.key.issuer(&ca, hierarchy, None, context)?;
     let occasion = args.reason.map_or(Occasion::New, Occasion::Supersede);
-    let asked = Asked {
-        request,
-        profile,
-        variables: wanted.variables,
-        occasion,
-        valid_for: args.valid_for,
-        allow_outlive: args.allow_outlive,
-    };
-    context.done(obtain(&asked, issuer, ca.anchors(hierarchy)?, output, "bulla.enroll/1", context)?)
-}
-
-/// Asks the CA, and writes what it issued.
-pub fn obtain(
-    asked: &Asked<'_>,
-    issuer: Issuer,
-    anchors: Anchors,
-    output: Output,
-    schema: &str,
-    context: &Context,
-) -> anyhow::Result<Report> {
-    let Asked { request, profile, variables, occasion, valid_for, allow_outlive } = asked;
-    let enroller: Box<dyn Enroller> = Box::new(Direct::new(issuer, anchors));
-    let ask =
-        Ask { request, profile, variables, occasion: *occasion, validity: *valid_for, may_outlive: *allow_outlive };
-    let chain = enroller.enroll(&ask, context.now)?;
-    let path = output.path().to_owned();
-    output.write(chain.to_pem().as_bytes())?;
-    let leaf = chain.leaf();
-    if valid_for.is_some() && leaf.not_before() < context.now && profile.not_before(context.now) == context.now {
-        context.warn("the certificate was issued before, and --valid-for changes nothing in it");
-    }
-    let (subject, serial) = (leaf.subject().to_string(), colon_hex(leaf.serial()));
-    Ok(Report::new(schema)
-        .line(format!(
-            "{}: {} certificate of {subject}, serial {serial}, valid until {}",
-            shown_output(&path),
-            profile.name,
-            rfc3339(leaf.not_after())
-        ))
-        .field("output", path.to_string_lossy().into_owned())
-        .field("profile", profile.name.clone())
-        .field("subject", subject)
-        .field("serial", serial)
-        .field("not_before", rfc3339(leaf.not_before()))
-        .field("not_after", rfc3339(leaf.not_after()))
-        .field("sha256", leaf.fingerprint().to_string())
-        .field("spki_sha256", request.public_key().fingerprint().to_string())
-        .field("chain_length", chain.certificates().len()))
+    let asked = Asked { request: &request, profile: &profile, variables: &wanted.variables, occasion };
+    args.obtain.obtain(&asked, &ca, hierarchy, output, Report::new("bulla.enroll/1"), context)
 }
 
 /// The profile that was said: by its name or file, or by an issuer that serves only one.
@@ -171,16 +93,10 @@ fn request(args: &Args, profile: &Profile, wanted: &Wanted, context: &Context) -
         }
         (Some(path), _) => Request::read(path)?,
         (None, Some(reference)) => {
-            let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
+            let key = args.obtain.open(reference, context)?;
             Request::new(profile, wanted, &key)?
         }
         (None, None) => return Err(Usage("give a request, or a key with --key".to_owned()).into()),
     };
-    prove(request)
-}
-
-/// Checks that a request was made with its key.
-pub fn prove(request: Request) -> anyhow::Result<ProvenRequest> {
-    use anyhow::Context as _;
-    request.prove().context("the request does not prove that its sender holds the key")
+    obtain::prove(request)
 }

@@ -17,6 +17,7 @@ pub mod generated;
 mod inspect;
 mod keygen;
 mod keys;
+mod obtain;
 mod product;
 mod profile;
 mod progress;

@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use time::Duration;
-
 use super::Context;
-use super::authority::{AuthorityArgs, parse_period};
-use super::enroll::{self, Asked};
-use super::keys::{self, PassphraseFrom};
-use super::product;
+use super::error::Usage;
+use super::obtain::{self, Asked, ObtainArgs};
 use super::profile;
+use super::report::Report;
+use crate::ca;
 use crate::enroll::Occasion;
-use crate::files::Creation;
 use crate::key::KeyRef;
 use crate::store::{Filter, Store};
 use crate::x509::{Chain, Hierarchy, Request, Variables, Wanted};
@@ -42,53 +39,31 @@ pub struct Args {
     /// The profile's file, where it is not one that the CA knows by name
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
-    /// How long the certificate is valid instead of the profile's time, as 90d or 20y
-    #[arg(long, value_name = "TIME", value_parser = parse_period)]
-    valid_for: Option<Duration>,
-    /// Allow a certificate that is valid for longer than its issuer
-    #[arg(long)]
-    allow_outlive: bool,
-    /// Where the certificate chain goes; `-` is standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
-    /// The passphrase of --key: env:VAR, file:PATH, fd:N or prompt
-    #[arg(long, value_name = "SOURCE", conflicts_with = "request")]
-    passphrase_from: Option<PassphraseFrom>,
-    /// Replace an existing file
-    #[arg(long)]
-    force: bool,
     #[command(flatten)]
-    authority: AuthorityArgs,
+    obtain: ObtainArgs,
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.authority.find(context)?;
-    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
+    let (ca, named) = args.obtain.authority.find(context)?;
+    let output = args.obtain.output(context)?;
     let old = Chain::read(&args.certificate)?;
     let old = old.leaf();
     let filter = Filter { serial: Some(old.serial().to_vec()), ..Filter::default() };
-    let record = ca.store()?.list(&filter, None, 1)?.pop().ok_or(crate::ca::Error::NoSuchCertificate)?;
+    let record = ca.store()?.list(&filter, None, 1)?.pop().ok_or(ca::Error::NoSuchCertificate)?;
     let hierarchy = Hierarchy::ALL.into_iter().find(|hierarchy| hierarchy.name() == record.issuer);
-    let hierarchy = named.or(hierarchy).ok_or(crate::ca::Error::NoSuchCertificate)?;
+    let hierarchy = named.or(hierarchy).ok_or(ca::Error::NoSuchCertificate)?;
     let profile = profile::find(args.profile.as_deref().unwrap_or(&record.profile), Some(&ca.profiles()))?;
     let request = match (&args.request, &args.key) {
         (Some(path), _) => Request::read(path)?,
         (None, Some(reference)) => {
-            let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
+            let key = args.obtain.open(reference, context)?;
             let wanted = Wanted { subject: old.subject().clone(), alt_names: old.alt_names()?, ..Wanted::default() };
             Request::new(&profile, &wanted, &key)?
         }
-        (None, None) => return Err(super::error::Usage("give the new key with --key".to_owned()).into()),
+        (None, None) => return Err(Usage("give the new key with --key".to_owned()).into()),
     };
-    let asked = Asked {
-        request: enroll::prove(request)?,
-        profile,
-        variables: Variables::default(),
-        occasion: Occasion::Renew { certificate: old, keep_key: args.keep_key },
-        valid_for: args.valid_for,
-        allow_outlive: args.allow_outlive,
-    };
-    let issuer = args.authority.key.issuer(&ca, hierarchy, None, context)?;
-    let report = enroll::obtain(&asked, issuer, ca.anchors(hierarchy)?, output, "bulla.renew/1", context)?;
-    context.done(report)
+    let request = obtain::prove(request)?;
+    let occasion = Occasion::Renew { certificate: old, keep_key: args.keep_key };
+    let asked = Asked { request: &request, profile: &profile, variables: Variables::NONE, occasion };
+    args.obtain.obtain(&asked, &ca, hierarchy, output, Report::new("bulla.renew/1"), context)
 }
