@@ -101,15 +101,16 @@ impl NewCa<'_> {
             Root::Elsewhere => {
                 check_variables(variables, &[&*self.issuing.profile(hierarchy)?])?;
                 let key = SoftwareKey::generate(self.issuing.key_type)?;
-                let request = self.issuing.request(hierarchy, self.name, 1, &key, None)?;
+                let names = self.issuing.names(hierarchy, self.name, 1, None)?;
+                let request = self.issuing.request(hierarchy, &names, &key)?;
                 write_key(&folder.join(file_of(1, "key")), &key, self.issuing.protection)?;
-                let pem = Document::to_pem(Kind::Request, request.der());
-                write(&folder.join(file_of(1, "csr")), pem.as_bytes())?;
+                write_request(folder, 1, &request)?;
                 return Ok(None);
             }
         };
         let key = SoftwareKey::generate(self.issuing.key_type)?;
-        let chain = self.issuing.issue(hierarchy, self.name, 1, &key, &parents, signer, now)?;
+        let names = self.issuing.names(hierarchy, self.name, 1, Some(parents.leaf()))?;
+        let chain = self.issuing.issue(hierarchy, &names, &key, &parents, signer, now)?;
         write_key(&folder.join(file_of(1, "key")), &key, self.issuing.protection)?;
         write_chain(folder, 1, &chain)?;
         record(store, hierarchy, 1, &key, now)?;
@@ -123,47 +124,47 @@ impl NewIssuing<'_> {
         profile_for(Role::Issuing, hierarchy, self.profile)
     }
 
-    /// The request for the certificate of the issuing CA. With another key than before it also has another name, so
-    /// that a name and a revocation list belong to one key (RFC 5280 section 6.3.3 goes by the name).
-    fn request(
+    /// The names of a generation of the issuing CA. With another key it also has another name, so that a name and a
+    /// revocation list belong to one key (RFC 5280 section 6.3.3 goes by the name).
+    fn names(
         &self,
         hierarchy: Hierarchy,
         ca: &str,
         generation: u32,
-        key: &dyn Signer,
         parent: Option<&Certificate>,
-    ) -> Result<Request, Error> {
+    ) -> Result<Names, Error> {
         let profile = self.profile(hierarchy)?;
         let title = match generation {
             1 => format!("{} CA", title(hierarchy)),
             generation => format!("{} CA G{generation}", title(hierarchy)),
         };
         let variables = name_of(&profile, ca, &title, self.variables);
-        let names = profile.names(&Name::empty(), &[], &variables, parent.map(Certificate::subject))?;
-        let wanted = Wanted { subject: names.subject, alt_names: names.alt_names, ..Wanted::default() };
-        Ok(Request::new(&profile, &wanted, key)?)
+        Ok(profile.names(&Name::empty(), &[], &variables, parent.map(Certificate::subject))?)
     }
 
-    /// Issues the certificate of the issuing CA. It ends no later than the one above it.
-    #[expect(clippy::too_many_arguments, reason = "each is one of the things that a certificate is made of")]
+    /// The request for its certificate.
+    fn request(&self, hierarchy: Hierarchy, names: &Names, key: &dyn Signer) -> Result<Request, Error> {
+        let Names { subject, alt_names } = names.clone();
+        let wanted = Wanted { subject, alt_names, ..Wanted::default() };
+        Ok(Request::new(&*self.profile(hierarchy)?, &wanted, key)?)
+    }
+
+    /// Issues its certificate, which ends no later than the one above it.
     fn issue(
         &self,
         hierarchy: Hierarchy,
-        ca: &str,
-        generation: u32,
+        names: &Names,
         key: &dyn Signer,
         parents: &Chain,
         signer: &dyn Signer,
         now: Time,
     ) -> Result<Chain, Error> {
         let parent = parents.leaf();
-        let request = self.request(hierarchy, ca, generation, key, Some(parent))?.prove()?;
-        let names = Names { subject: request.request().subject().clone(), alt_names: request.request().alt_names()? };
         let profile = self.profile(hierarchy)?;
+        let request = self.request(hierarchy, names, key)?.prove()?;
         let scheme = signer.public_key().key_type().usual_scheme();
         let validity = (profile.not_before(now), profile.not_after(now).min(parent.not_after()));
-        let to_be_signed =
-            issue::to_be_signed(&profile, &request, &names, parent, scheme, Serial::random()?, validity)?;
+        let to_be_signed = issue::to_be_signed(&profile, &request, names, parent, scheme, Serial::random()?, validity)?;
         let mut certificates = vec![issue::sign(&to_be_signed, signer, scheme)?];
         certificates.extend_from_slice(parents.certificates());
         let chain = Chain::new(certificates)?;
@@ -230,16 +231,17 @@ impl Ca {
         check_variables(new.variables, &[&*new.profile(hierarchy)?])?;
         let generation = self.next(hierarchy)?;
         let made;
-        let key = match kept {
-            Some(kept) => kept,
+        let (key, names) = match kept {
+            Some(kept) => {
+                let old = newest.chain.leaf();
+                (kept, Names { subject: old.subject().clone(), alt_names: old.alt_names()? })
+            }
             None => {
                 made = SoftwareKey::generate(new.key_type)?;
-                &made
+                (&made, new.names(hierarchy, &self.name, generation, Some(parents.leaf()))?)
             }
         };
-        // The name says which key it is.
-        let named = if kept.is_some() { newest.number } else { generation };
-        let chain = new.issue(hierarchy, &self.name, named, key, &parents, parent, now)?;
+        let chain = new.issue(hierarchy, &names, key, &parents, parent, now)?;
         let folder = self.folder.join(hierarchy.name());
         write_key(&folder.join(file_of(generation, "key")), key, new.protection)?;
         write_chain(&folder, generation, &chain)?;
@@ -252,11 +254,11 @@ impl Ca {
         check_variables(new.variables, &[&*new.profile(hierarchy)?])?;
         let generation = self.next(hierarchy)?;
         let key = SoftwareKey::generate(new.key_type)?;
-        let request = new.request(hierarchy, &self.name, generation, &key, None)?;
+        let names = new.names(hierarchy, &self.name, generation, None)?;
+        let request = new.request(hierarchy, &names, &key)?;
         let folder = self.folder.join(hierarchy.name());
         write_key(&folder.join(file_of(generation, "key")), &key, new.protection)?;
-        let pem = Document::to_pem(Kind::Request, request.der());
-        write(&folder.join(file_of(generation, "csr")), pem.as_bytes())?;
+        write_request(&folder, generation, &request)?;
         Ok(request)
     }
 
@@ -345,6 +347,11 @@ pub(super) fn check_chain(chain: &Chain, now: Time) -> Result<(), Error> {
 fn write_key(path: &Path, key: &SoftwareKey, protection: Protection<'_>) -> Result<(), Error> {
     let (kind, der) = key.to_file(protection.map(|passphrase| (Wrapping::default(), passphrase)))?;
     Ok(write(path, Document::to_pem(kind, &der).as_bytes())?)
+}
+
+fn write_request(folder: &Path, generation: u32, request: &Request) -> Result<(), Error> {
+    let pem = Document::to_pem(Kind::Request, request.der());
+    Ok(write(&folder.join(file_of(generation, "csr")), pem.as_bytes())?)
 }
 
 /// Writes the root where it is not there yet, then the certificates below it: with that the generation is there.

@@ -421,6 +421,10 @@ fn an_issuing_ca_is_renewed_under_its_root() {
     ca.renew_issuing(Hierarchy::Device, new_issuing(), None, &root, now()).unwrap();
     let third = submit(&issuer(&ca, Hierarchy::Device), ask(&c), now());
     assert_eq!(leaf(&third).issuer().to_string(), "O=Test, CN=Test Device CA G3");
+    let kept = ca.issuing_key(Hierarchy::Device, None).unwrap().open(None).unwrap();
+    ca.renew_issuing(Hierarchy::Device, new_issuing(), Some(&kept), &root, now()).unwrap();
+    ca.renew_issuing(Hierarchy::Device, new_issuing(), Some(&kept), &root, now()).unwrap();
+    assert_eq!(issuer(&ca, Hierarchy::Device).certificate().subject(), leaf(&third).issuer(), "kept twice");
     // What was issued before is found again, with a chain of its own.
     let again = submit(&issuer(&ca, Hierarchy::Device), ask(&a), now());
     assert_eq!(leaf(&again).der(), leaf(&first).der());
