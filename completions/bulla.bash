@@ -340,7 +340,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__ca__subcmd__crl)
-            opts="-o -h --output --every --overlap --encoding --force --ca-passphrase-from --accept-clock --format --color --progress --help"
+            opts="-o -h --output --every --overlap --encoding --force --of-root --root-key --root-passphrase-from --ca-passphrase-from --accept-clock --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -364,6 +364,14 @@ _bulla() {
                     ;;
                 --encoding)
                     COMPREPLY=($(compgen -W "pem der" -- "${cur}"))
+                    return 0
+                    ;;
+                --root-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --ca-passphrase-from)

@@ -353,6 +353,8 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l overlap -d 'For how much longer this one stays valid' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l encoding -d 'How it is encoded' -r -f -a "pem\t''
 der\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l root-key -d 'The key of the CA above, where it is not in the CA\'s folder' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l root-passphrase-from -d 'The passphrase of the root\'s key: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -363,6 +365,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l of-root -d 'Issue the list of the CA above the issuing CA, with its key'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from audit" -s o -l output -d 'Write the lines and the signed head to this file; `-` is standard output' -r -F

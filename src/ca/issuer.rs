@@ -53,6 +53,11 @@ impl Issuer {
         self.chain.leaf()
     }
 
+    /// The certificate of the CA above.
+    pub fn above(&self) -> Option<&Certificate> {
+        self.chain.certificates().get(1)
+    }
+
     pub(super) fn signer(&self) -> &dyn Signer {
         self.signer.as_ref()
     }
@@ -191,6 +196,10 @@ impl Issuer {
 
     fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
         self.check_clock(now)?;
+        let own = Filter { serial: Some(self.certificate().serial().to_vec()), ..Filter::default() };
+        if self.store().list(&own, None, 1)?.first().is_some_and(|own| own.revoked.is_some()) {
+            return Err(Error::IssuingRevoked { issuer: self.hierarchy.name() });
+        }
         let planned: Vec<Result<Plan, Refusal>> =
             asks.iter().map(|ask| self.plan(ask, now)).collect::<Result<_, _>>()?;
         let granted =

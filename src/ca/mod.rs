@@ -299,6 +299,8 @@ pub enum Error {
     Schema { path: PathBuf, found: String },
     /// The issuing CA's key and certificate do not belong together.
     KeyMismatch { issuer: &'static str },
+    /// The issuing CA's own certificate was revoked.
+    IssuingRevoked { issuer: &'static str },
     /// The clock stands outside the issuing CA's validity.
     Clock { now: Time, from: Time, until: Time },
     /// The clock is far from the time of the last record.
@@ -344,6 +346,7 @@ impl fmt::Display for Error {
                 files::printable(found)
             ),
             Self::KeyMismatch { issuer } => write!(f, "the key of issuer {issuer} does not belong to its certificate"),
+            Self::IssuingRevoked { issuer } => write!(f, "the certificate of issuer {issuer} is revoked"),
             Self::Clock { now, from, until } => write!(
                 f,
                 "the clock says {}, and the issuing CA is valid from {} to {}",

@@ -8,7 +8,7 @@ use super::{Ca, Error, RECORDS, SCHEMA, SETTINGS, Settings, file_of, write};
 use crate::files::{self, Document, Kind};
 use crate::key::{KeyType, Passphrase, Signer, SoftwareKey, Wrapping};
 use crate::store::audit::Event;
-use crate::store::{Ledger, SqliteStore, Store};
+use crate::store::{Filter, Ledger, Plan, Reserved, Signed, SqliteStore, Standing, Store};
 use crate::x509::issue::{self, Serial};
 use crate::x509::verify::{self, Anchors, Purpose};
 use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Names, Profile, Request, Role, Time, Variables, Wanted};
@@ -114,6 +114,8 @@ impl NewCa<'_> {
         write_key(&folder.join(file_of(1, "key")), &key, self.issuing.protection)?;
         write_chain(folder, 1, &chain)?;
         record(store, hierarchy, 1, &key, now)?;
+        let ledger = Ledger { issuer: hierarchy.name(), signer: &key };
+        register(store, ledger, &*self.issuing.profile(hierarchy)?, chain.leaf(), Standing::New, now)?;
         Ok(Some(chain))
     }
 }
@@ -245,7 +247,15 @@ impl Ca {
         let folder = self.folder.join(hierarchy.name());
         write_key(&folder.join(file_of(generation, "key")), key, new.protection)?;
         write_chain(&folder, generation, &chain)?;
-        record(&mut self.store()?, hierarchy, generation, key, now)?;
+        let mut store = self.store()?;
+        record(&mut store, hierarchy, generation, key, now)?;
+        let ledger = Ledger { issuer: hierarchy.name(), signer: key };
+        let filter = Filter { serial: Some(newest.chain.leaf().serial().to_vec()), ..Filter::default() };
+        let standing = match store.list(&filter, None, 1)?.pop() {
+            Some(record) if kept.is_some() => Standing::Renew { serial: record.serial },
+            _ => Standing::New,
+        };
+        register(&mut store, ledger, &*new.profile(hierarchy)?, chain.leaf(), standing, now)?;
         Ok(chain)
     }
 
@@ -365,6 +375,7 @@ fn write_chain(folder: &Path, generation: u32, chain: &Chain) -> Result<(), Erro
     Ok(write(&folder.join(file_of(generation, "pem")), pem.as_bytes())?)
 }
 
+/// Records that an issuing CA has a certificate.
 fn record(
     store: &mut dyn Store,
     hierarchy: Hierarchy,
@@ -375,4 +386,34 @@ fn record(
     let spki_sha256 = signer.public_key().fingerprint().to_string();
     let ledger = Ledger { issuer: hierarchy.name(), signer };
     Ok(store.record(ledger, Event::Issuer { generation, spki_sha256 }, now)?)
+}
+
+/// Puts the certificate of an issuing CA among those on record, as one of generation 0, which is the CA above: so it can be
+/// revoked, and named in a list of that CA. It is on disk already: the file is what makes it the issuing CA.
+fn register(
+    store: &mut dyn Store,
+    ledger: Ledger<'_>,
+    profile: &Profile,
+    certificate: &Certificate,
+    standing: Standing,
+    now: Time,
+) -> Result<(), Error> {
+    let names = Names { subject: certificate.subject().clone(), alt_names: certificate.alt_names()? };
+    let plan = Plan {
+        generation: 0,
+        profile: profile.name.clone(),
+        profile_sha256: profile.digest().bytes().to_vec(),
+        identity: profile.identity(&names)?,
+        spki_sha256: certificate.public_key()?.fingerprint().bytes().to_vec(),
+        serial: certificate.serial().to_vec(),
+        subject: certificate.subject().to_string(),
+        validity: (certificate.not_before(), certificate.not_after()),
+        to_be_signed: certificate.to_be_signed().to_vec(),
+        standing,
+        outlives_issuer: false,
+    };
+    if let [Reserved::Planned { serial, .. }] = store.reserve(ledger, &[plan], Vec::new(), now)?.as_slice() {
+        store.complete(&[Signed { serial: serial.clone(), certificate: certificate.der().to_vec() }])?;
+    }
+    Ok(())
 }

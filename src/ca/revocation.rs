@@ -1,6 +1,7 @@
 //! Revoking certificates, and the lists that say so.
 
 use super::{Error, Issuer};
+use crate::key::Signer;
 use crate::store::{CrlPlan, Revoked};
 use crate::x509::{Reason, Time, revocation_list};
 
@@ -30,6 +31,22 @@ impl Issuer {
         // The number is on disk before a list bears it.
         let CrlPlan { number, revoked } = self.store().plan_crl(self.ledger(), generations, dates)?;
         let der = revocation_list(self.certificate(), self.signer(), number, dates, &revoked)?;
+        Ok(RevocationList { der, number, revoked: revoked.len() })
+    }
+
+    /// Makes the next revocation list of the CA above, with its key: of the issuing CAs that it issued for this one.
+    pub fn revocation_list_above(
+        &self,
+        signer: &dyn Signer,
+        now: Time,
+        next_update: Time,
+    ) -> Result<RevocationList, Error> {
+        self.check_clock(now)?;
+        let above = self.above().filter(|above| above.spki() == signer.public_key().spki());
+        let above = above.ok_or(Error::RootKeyMismatch)?;
+        let dates = (now, next_update);
+        let CrlPlan { number, revoked } = self.store().plan_crl(self.ledger(), &[0], dates)?;
+        let der = revocation_list(above, signer, number, dates, &revoked)?;
         Ok(RevocationList { der, number, revoked: revoked.len() })
     }
 }

@@ -228,6 +228,9 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::Parent { .. } => (3, "chain", None, false),
         ca::Error::Root { .. } => (3, "root", Some("give the certificates from the issuing CA up to its root"), false),
         ca::Error::RootKeyMismatch => (1, "key-mismatch", None, false),
+        ca::Error::IssuingRevoked { .. } => {
+            (1, "issuer-revoked", Some("give it a new one: bulla ca renew-issuing"), false)
+        }
         ca::Error::ClockJump { .. } => {
             (1, "clock", Some("set the clock of this machine; where it is right, add --accept-clock"), false)
         }

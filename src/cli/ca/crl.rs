@@ -5,24 +5,29 @@ use std::process::ExitCode;
 
 use time::Duration;
 
-use crate::ca::{Ca, Generation};
+use crate::ca::{Ca, Generation, RevocationList};
 use crate::cli::Context;
 use crate::cli::authority::{KeyArgs, only, parse_period};
 use crate::cli::error::Usage;
+use crate::cli::keys::{self, PassphraseFrom, Unlock};
 use crate::cli::product::{self, Encoding};
 use crate::cli::report::Report;
 use crate::files::{Creation, Document, Kind, shown_output};
-use crate::x509::{Hierarchy, Time, rfc3339};
+use crate::key::KeyRef;
+use crate::x509::{Hierarchy, Name, Time, rfc3339};
 
 /// Issue a certificate revocation list
 ///
 /// Run it each --every, and after each revocation that cannot wait: a list stays valid for --overlap longer than that,
 /// so that there is no moment without one. An issuing CA that was renewed with a new key gets a list for each of its
 /// keys, in one PEM file.
+///
+/// With --of-root it is the list of the CA above, which names issuing CAs that `bulla revoke` revoked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   $ bulla ca crl acme/device -o device.crl
+  $ bulla ca crl acme/device --of-root -o root.crl
   $ bulla ca crl acme/device --every 1d --overlap 3d --encoding der -o device.crl --force")]
 pub struct Args {
     /// The CA's issuer, as acme/device
@@ -43,6 +48,15 @@ pub struct Args {
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    /// Issue the list of the CA above the issuing CA, with its key
+    #[arg(long)]
+    of_root: bool,
+    /// The key of the CA above, where it is not in the CA's folder
+    #[arg(long, value_name = "KEY", requires = "of_root")]
+    root_key: Option<KeyRef>,
+    /// The passphrase of the root's key: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE", requires = "of_root")]
+    root_passphrase_from: Option<PassphraseFrom>,
     #[command(flatten)]
     key: KeyArgs,
 }
@@ -51,25 +65,20 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (ca, named) = args.key.find(&args.ca, context)?;
     let hierarchy = only(&ca, named, &args.ca)?;
     let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
-    let signers = signers(&ca, hierarchy, context.now)?;
-    if args.encoding == Encoding::Der && signers.len() > 1 {
-        let message = "the issuer has had several keys, and a list for each goes into one PEM file, not into DER";
-        return Err(Usage(message.to_owned()).into());
-    }
     let next_update = context.now.saturating_add(args.every).saturating_add(args.overlap);
+    let made = match args.of_root {
+        true => vec![of_root(args, &ca, hierarchy, next_update, context)?],
+        false => of_issuer(args, &ca, hierarchy, next_update, context)?,
+    };
     let mut report = Report::new("bulla.ca-crl/1")
         .field("output", args.output.to_string_lossy().into_owned())
         .field("next_update", rfc3339(next_update));
     let mut bytes = Vec::new();
-    for generations in &signers {
-        let numbers: Vec<u32> = generations.iter().map(|generation| generation.number).collect();
-        let issuer = args.key.issuer(&ca, hierarchy, numbers.last().copied(), context)?;
-        let list = issuer.revocation_list(&numbers, context.now, next_update)?;
+    for (subject, list) in &made {
         match args.encoding {
             Encoding::Pem => bytes.extend_from_slice(Document::to_pem(Kind::Crl, &list.der).as_bytes()),
             Encoding::Der => bytes.extend_from_slice(&list.der),
         }
-        let subject = issuer.certificate().subject().to_string();
         let part = Report::of_part()
             .line(format!(
                 "{}: list {} of {subject}, {} revoked, valid until {}",
@@ -78,13 +87,53 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
                 list.revoked,
                 rfc3339(next_update)
             ))
-            .field("issuer", subject)
+            .field("issuer", subject.to_string())
             .field("number", list.number)
             .field("revoked", list.revoked);
         report = report.part("lists", part);
     }
     output.write(&bytes)?;
     context.done(report)
+}
+
+/// A list for each key of the issuing CA.
+fn of_issuer(
+    args: &Args,
+    ca: &Ca,
+    hierarchy: Hierarchy,
+    next_update: Time,
+    context: &Context,
+) -> anyhow::Result<Vec<(Name, RevocationList)>> {
+    let signers = signers(ca, hierarchy, context.now)?;
+    if args.encoding == Encoding::Der && signers.len() > 1 {
+        let message = "the issuer has had several keys, and a list for each goes into one PEM file, not into DER";
+        return Err(Usage(message.to_owned()).into());
+    }
+    let mut made = Vec::new();
+    for generations in &signers {
+        let numbers: Vec<u32> = generations.iter().map(|generation| generation.number).collect();
+        let issuer = args.key.issuer(ca, hierarchy, numbers.last().copied(), context)?;
+        let list = issuer.revocation_list(&numbers, context.now, next_update)?;
+        made.push((issuer.certificate().subject().clone(), list));
+    }
+    Ok(made)
+}
+
+/// The list of the CA above.
+fn of_root(
+    args: &Args,
+    ca: &Ca,
+    hierarchy: Hierarchy,
+    next_update: Time,
+    context: &Context,
+) -> anyhow::Result<(Name, RevocationList)> {
+    let reference = args.root_key.clone().unwrap_or_else(|| ca.root_key(hierarchy));
+    let what = "passphrase of the root's key";
+    let unlock = Unlock { from: args.root_passphrase_from.as_ref(), flag: "--root-passphrase-from", what };
+    let signer = keys::open(&reference, unlock, context)?;
+    let issuer = args.key.issuer(ca, hierarchy, None, context)?;
+    let list = issuer.revocation_list_above(&signer, context.now, next_update)?;
+    Ok((issuer.above().map_or_else(Name::empty, |above| above.subject().clone()), list))
 }
 
 /// The generations of each key of an issuing CA, of keys that still have a valid certificate, oldest key first.
