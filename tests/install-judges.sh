@@ -1,9 +1,12 @@
 #!/bin/sh
 # Installs the outside tools that judge our output, on Debian 12, as root or through sudo: only what is missing.
 set -eu
+cd "$(dirname "$0")/.."
 
 # Without its standard plugins strongSwan's pki knows neither ECDSA nor Ed25519.
 packages='openssl gnutls-bin strongswan-pki libstrongswan-standard-plugins rauc swupdate squashfs-tools cpio'
+# Outside hands: sqlite3 from Python, another time of day; ensurepip for what comes from PyPI.
+packages="$packages python3 python3-venv faketime"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -25,3 +28,16 @@ fi
 # Not from the tools themselves: swupdate does not know its own version.
 # shellcheck disable=SC2086  # a list of packages
 dpkg-query -W -f '${Package} ${Version}\n' $packages
+
+# pkilint at exactly the versions of tests/judges/pkilint.txt; done already, it needs no network.
+venv=target/judges/pkilint
+pins=$(sha256sum <tests/judges/pkilint.txt)
+if [ "$(cat "$venv/pins" 2>/dev/null)" != "$pins" ]; then
+    rm -rf "$venv"
+    mkdir -p target/judges
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+        -r tests/judges/pkilint.txt >&2
+    printf '%s\n' "$pins" >"$venv/pins"
+fi
+"$venv/bin/python" -c 'from importlib.metadata import version; print("pkilint", version("pkilint"))'

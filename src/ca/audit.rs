@@ -7,7 +7,7 @@ use super::{Ca, Error};
 use crate::key::{Hash, PublicKey};
 use crate::store::audit::{Entry, Event, Extent, Fault, Head};
 use crate::store::{Filter, Record, SqliteStore, State, Store};
-use crate::x509::{Certificate, Hierarchy, colon_hex, hex};
+use crate::x509::{Certificate, Hierarchy, Time, colon_hex, hex, rfc3339};
 
 /// Lines and certificates read at a time.
 const PAGE: usize = 1000;
@@ -128,7 +128,8 @@ impl Ca {
 
 /// Whether the certificate that a line speaks of is on record as the line says.
 fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, Error> {
-    let Event::Issue { serial, identity, profile, spki_sha256, to_be_signed_sha256, .. } = &entry.event else {
+    let Event::Issue { serial, identity, profile, spki_sha256, to_be_signed_sha256, not_after, .. } = &entry.event
+    else {
         return Ok(Ok(()));
     };
     let differs = |why| Ok(Err(Fault::Records { n: entry.n, why }));
@@ -141,6 +142,10 @@ fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, E
         || hex(&record.spki_sha256) != *spki_sha256
     {
         return differs("it is another certificate");
+    }
+    // By this date an identity becomes free for another certificate.
+    if Time::from_unix_timestamp(record.validity.1).map(rfc3339).ok().as_ref() != Some(not_after) {
+        return differs("it ends at another time");
     }
     let signed = match &record.certificate {
         Some(certificate) => Certificate::from_der(certificate).map(|certificate| certificate.to_be_signed().to_vec()),

@@ -114,11 +114,14 @@ pub fn protection(
     }
 }
 
+/// A serial number's octets: a name, so that clap does not take it for several values.
+pub type Octets = std::sync::Arc<[u8]>;
+
 /// Reads a serial number as it is shown: hexadecimal, with or without colons.
-pub fn parse_serial(text: &str) -> Result<Vec<u8>, String> {
+pub fn parse_serial(text: &str) -> Result<Octets, String> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
     let octets = crate::x509::unhex(&digits).filter(|octets| (1..=20).contains(&octets.len()));
-    octets.ok_or_else(|| "must be a serial number in hexadecimal, as 5f:0e:91:c2".to_owned())
+    octets.map(Octets::from).ok_or_else(|| "must be a serial number in hexadecimal, as 5f:0e:91:c2".to_owned())
 }
 
 /// Reads a moment: RFC 3339, or a day, which begins at midnight UTC.

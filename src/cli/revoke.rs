@@ -110,7 +110,18 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// The outcomes by name, as in the report.
-const OUTCOMES: [&str; 5] = ["revoked", "already_revoked", "released", "not_on_hold", "would_be_revoked"];
+const OUTCOMES: [&str; 6] =
+    ["revoked", "already_revoked", "released", "not_on_hold", "would_be_revoked", "would_be_released"];
+
+/// What would become of a certificate.
+fn expected(record: &Record, reason: Reason) -> &'static str {
+    match (record.revoked.map(|(_, before)| before), reason) {
+        (Some(Reason::CertificateHold), Reason::RemoveFromCrl) => "would_be_released",
+        (_, Reason::RemoveFromCrl) => "not_on_hold",
+        (Some(before), _) if before != Reason::CertificateHold || before == reason => "already_revoked",
+        _ => "would_be_revoked",
+    }
+}
 
 /// Goes through what the filter selects, slice by slice. The issuers' keys are opened when they are needed.
 fn revoke(args: &Args, ca: &Ca, filter: &Filter, context: &Context) -> anyhow::Result<Tally> {
@@ -123,10 +134,7 @@ fn revoke(args: &Args, ca: &Ca, filter: &Filter, context: &Context) -> anyhow::R
         let Some(last) = page.last() else { return Ok(tally) };
         after = Some(last.cursor);
         if args.dry_run {
-            page.iter().for_each(|record| {
-                let outcome = if record.revoked.is_some() { "already_revoked" } else { "would_be_revoked" };
-                tally.count(record, outcome);
-            });
+            page.iter().for_each(|record| tally.count(record, expected(record, args.reason)));
             continue;
         }
         for hierarchy in Hierarchy::ALL {

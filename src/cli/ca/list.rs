@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::cli::authority::{find, parse_moment, parse_serial};
+use crate::cli::authority::{Octets, find, parse_moment, parse_serial};
 use crate::cli::{Context, Format, deliver};
 use crate::files::{json_line, printable};
 use crate::store::{Cursor, Filter, Record, State, Store};
@@ -62,9 +62,6 @@ pub struct SelectionArgs {
     #[arg(long, num_args = 2, value_names = ["FROM", "UNTIL"], value_parser = parse_moment)]
     pub issued_between: Option<Vec<Time>>,
 }
-
-/// A serial number's octets: a name, so that clap does not take it for several values.
-pub type Octets = std::sync::Arc<[u8]>;
 
 impl SelectionArgs {
     /// Whether nothing is selected.

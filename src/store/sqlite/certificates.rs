@@ -13,6 +13,7 @@ use crate::x509::{Reason, Revocation, Time, colon_hex, hex, rfc3339};
 /// What a reservation needs to know about the current certificate of an identity.
 struct Current {
     id: i64,
+    generation: u32,
     spki_sha256: Vec<u8>,
     serial: Vec<u8>,
     not_after: i64,
@@ -20,6 +21,13 @@ struct Current {
     is_on_hold: bool,
     to_be_signed: Vec<u8>,
     certificate: Option<Vec<u8>>,
+}
+
+impl Current {
+    /// Whether it was planned for another certificate of the issuer than that at work, which cannot sign it.
+    fn is_stale(&self, plan: &Plan) -> bool {
+        self.certificate.is_none() && self.generation != plan.generation
+    }
 }
 
 /// Finds an earlier ask for the same, or what stands in the way of a plan; else records it.
@@ -45,8 +53,13 @@ pub(super) fn reserve(
         Found::Free(current) => current,
     };
     if let Some(current) = current {
-        match plan.standing {
-            Standing::Supersede(reason) if current.not_after >= now.unix_timestamp() => {
+        let reason = match plan.standing {
+            Standing::Supersede(reason) => Some(reason),
+            // A signature may have been made, and lost.
+            _ => current.is_stale(plan).then_some(Reason::Superseded),
+        };
+        match reason {
+            Some(reason) if current.not_after >= now.unix_timestamp() => {
                 retire(transaction, current.id, Some((now, reason)))?;
                 let reason = reason.to_string();
                 journal.append(Event::Revoke { serial: colon_hex(&current.serial), reason })?;
@@ -87,7 +100,12 @@ fn find(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -> 
     {
         let serial = current.serial.clone();
         let is_same_key = current.spki_sha256 == plan.spki_sha256;
+        let is_same_ask = match &plan.standing {
+            Standing::Renew { serial } => is_same_key && current.renews.as_ref() == Some(serial),
+            _ => is_same_key,
+        };
         let is_to_go = match &plan.standing {
+            _ if is_same_ask && current.is_stale(plan) => true,
             Standing::New => false,
             Standing::Supersede(_) => !is_same_key,
             Standing::Renew { serial } => current.serial == *serial,
@@ -96,10 +114,6 @@ fn find(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -> 
             return answer(Reserved::OnHold { serial });
         }
         if !is_to_go {
-            let is_same_ask = match &plan.standing {
-                Standing::Renew { serial } => is_same_key && current.renews.as_ref() == Some(serial),
-                _ => is_same_key,
-            };
             return answer(match (is_same_ask, &plan.standing, &current.certificate) {
                 (true, _, Some(certificate)) => Reserved::Issued { certificate: certificate.clone() },
                 (true, _, None) => Reserved::Planned { serial, to_be_signed: current.to_be_signed.clone() },
@@ -148,11 +162,12 @@ fn current(transaction: &Transaction<'_>, issuer: &str, plan: &Plan) -> rusqlite
             is_on_hold: row.get::<_, Option<u8>>(5)?.is_some(),
             to_be_signed: row.get(6)?,
             certificate: row.get(7)?,
+            generation: row.get(8)?,
         })
     };
     transaction
         .prepare_cached(
-            "SELECT id, spki_sha256, serial, not_after, renews, reason, to_be_signed, certificate
+            "SELECT id, spki_sha256, serial, not_after, renews, reason, to_be_signed, certificate, generation
              FROM certificate WHERE identity = ?1 AND profile = ?2 AND issuer = ?3 AND past = 0",
         )?
         .query_row([&plan.identity, &plan.profile, issuer], read)

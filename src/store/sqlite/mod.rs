@@ -64,11 +64,9 @@ impl SqliteStore {
     pub fn create(path: &Path) -> Result<Self, Error> {
         Output::new(path, Creation { private: true, replace: false })?.write(&[])?;
         let mut store = Self::connect(path, |_| {})?;
-        let set_up = store.connection.pragma_update(None, "application_id", APPLICATION_ID);
-        let set_up = set_up.and_then(|()| {
-            store.connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
-        });
-        set_up.map_err(|source| failure(path, source))?;
+        let marked = store.connection.pragma_update(None, "application_id", APPLICATION_ID);
+        marked.map_err(|source| failure(path, source))?;
+        store.use_journal()?;
         schema::migrate(&mut store.connection, path)?;
         Ok(store)
     }
@@ -102,6 +100,12 @@ impl SqliteStore {
         connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(fail)?;
         Ok(Self { path: path.to_owned(), lock, connection, on_wait })
+    }
+
+    /// Makes the database one with a write-ahead journal, for good.
+    fn use_journal(&self) -> Result<(), Error> {
+        let set = self.connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        set.map(drop).map_err(|source| failure(&self.path, source))
     }
 
     /// Does work that writes: alone, in one transaction, durable when this returns.
@@ -268,6 +272,8 @@ impl Store for SqliteStore {
         Output::new(to, Creation { private: true, replace: false })?.write(&[])?;
         let name = to.to_str().ok_or_else(|| Error::NotAStore { path: to.to_owned() })?;
         self.read(|connection| connection.execute("VACUUM INTO ?1", params![name]).map(drop))?;
+        // The copy has the mark and the schema of the original, and not its journal.
+        Self::connect(to, |_| {})?.use_journal()?;
         let fail = |source| Error::File(files::Error::Write { path: to.to_owned(), source });
         File::open(to).and_then(|file| file.sync_all()).map_err(fail)
     }
