@@ -175,7 +175,8 @@ fn is_complete(
     if certificates > told {
         return Ok(Err(Fault::Unrecorded { certificates: certificates - told }));
     }
-    let filter = Filter { issuer: Some(issuer.to_owned()), state: Some((State::Revoked, 0)), ..Filter::default() };
+    let state = Some((State::Revoked, 0));
+    let filter = Filter { issuer: Some(issuer.to_owned()), state, issuing_too: true, ..Filter::default() };
     let mut after = None;
     let mut left = tally.revoked.len();
     loop {

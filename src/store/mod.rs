@@ -221,6 +221,9 @@ pub struct Filter {
     pub until: Option<i64>,
     /// Ending before this time, Unix seconds.
     pub expires_before: Option<i64>,
+    /// The issuing CAs' own certificates (generation 0) too: else only a serial number finds them, so that nobody revokes
+    /// them with a lot of devices.
+    pub issuing_too: bool,
 }
 
 /// What a new revocation list is to say.

@@ -121,7 +121,7 @@ fn an_exported_record_holds_without_its_ca() {
     let audit = "ca audit kept.jsonl --issuer";
     let told = lab.told(&format!("{audit} acme/device/issuing.pem"));
     let record = &told["records"][0];
-    assert_eq!((&record["lines"], &record["issued"], &record["revoked"]), (&9.into(), &6.into(), &2.into()), "{told}");
+    assert_eq!((&record["lines"], &record["issued"], &record["revoked"]), (&10.into(), &7.into(), &2.into()), "{told}");
     assert_eq!(told["records"], {
         let mut own = lab.holds("acme/device")["records"].clone();
         own[0]["name"] = "kept.jsonl".into();
@@ -159,15 +159,15 @@ fn a_changed_export_does_not_hold() {
         lines.swap(a, b);
         lines
     };
-    let cut = [&body[..7], std::slice::from_ref(head)].concat();
+    let cut = [&body[..8], std::slice::from_ref(head)].concat();
     let field = |head: &str, name: &str| {
         let head: serde_json::Value = serde_json::from_str(head).expect("JSON");
         head[name].as_str().map_or_else(|| head[name].to_string(), str::to_owned)
     };
     let with = |head: &str, name: &str, value: &str| head.replace(&field(head, name), value);
     // Count and hash are right for what is left, the signature is not for them.
-    let forged = with(head, "hash", &sha256(&lab, &body[7])).replace("\"count\":9", "\"count\":8");
-    let forged = [&body[..8], &[forged]].concat();
+    let forged = with(head, "hash", &sha256(&lab, &body[8])).replace("\"count\":10", "\"count\":9");
+    let forged = [&body[..9], &[forged]].concat();
     // Count and hash are right and the signature is another CA's, under its own name and under ours.
     let theirs = with(head, "signature", &field(&their_head, "signature"));
     let signed = with(&theirs, "signer_spki_sha256", &field(&their_head, "signer_spki_sha256"));
@@ -180,9 +180,9 @@ fn a_changed_export_does_not_hold() {
     for (what, lines, code) in [
         ("a changed first line", changed(0), "chain"),
         ("a changed line", changed(3), "chain"),
-        ("a changed last line", changed(8), "chain"),
+        ("a changed last line", changed(9), "chain"),
         ("swapped lines", swapped(2, 3), "chain"),
-        ("swapped ends", swapped(0, 8), "chain"),
+        ("swapped ends", swapped(0, 9), "chain"),
         ("a line too few", [&lines[..3], &lines[4..]].concat(), "chain"),
         ("the first line gone", lines[1..].to_vec(), "chain"),
         ("a line twice", [&lines[..4], &lines[3..]].concat(), "chain"),
@@ -233,28 +233,28 @@ fn a_record_continues_the_one_that_was_kept() {
 const TAMPERED: [(&str, &str); 20] = [
     ("UPDATE audit SET line = replace(line, 'SN-4', 'SN-9') WHERE issuer = 'device'", "records"),
     (r#"UPDATE audit SET line = replace(line, '"time":"2', '"time":"3') WHERE issuer = 'device' AND n = 5"#, "chain"),
-    ("UPDATE audit SET line = line || ' ' WHERE issuer = 'device' AND n = 9", "chain"),
+    ("UPDATE audit SET line = line || ' ' WHERE issuer = 'device' AND n = 10", "chain"),
     ("UPDATE audit SET n = -n WHERE n IN (3, 4); UPDATE audit SET n = 7 + n WHERE n < 0", "chain"),
     ("DELETE FROM audit WHERE issuer = 'device' AND n = 4", "chain"),
-    ("DELETE FROM audit WHERE issuer = 'device' AND n = 9", "count"),
-    ("INSERT INTO audit SELECT issuer, 10, line FROM audit WHERE issuer = 'device' AND n = 9", "count"),
+    ("DELETE FROM audit WHERE issuer = 'device' AND n = 10", "count"),
+    ("INSERT INTO audit SELECT issuer, 11, line FROM audit WHERE issuer = 'device' AND n = 10", "count"),
     ("DELETE FROM audit_head WHERE issuer = 'device'", "no-head"),
     ("UPDATE audit_head SET time = time + 1 WHERE issuer = 'device'", "signature"),
     ("UPDATE audit_head SET signer = zeroblob(32) WHERE issuer = 'device'", "signer"),
-    ("UPDATE certificate SET certificate = (SELECT certificate FROM certificate WHERE id = 4) WHERE id = 5", "records"),
-    ("UPDATE certificate SET identity = 'serialNumber=SN-9' WHERE id = 5", "records"),
-    ("UPDATE certificate SET spki_sha256 = zeroblob(32) WHERE id = 5", "records"),
-    ("UPDATE certificate SET not_after = 1 WHERE id = 5", "records"),
-    ("DELETE FROM certificate WHERE id = 5", "records"),
+    ("UPDATE certificate SET certificate = (SELECT certificate FROM certificate WHERE id = 6) WHERE id = 7", "records"),
+    ("UPDATE certificate SET identity = 'serialNumber=SN-9' WHERE id = 7", "records"),
+    ("UPDATE certificate SET spki_sha256 = zeroblob(32) WHERE id = 7", "records"),
+    ("UPDATE certificate SET not_after = 1 WHERE id = 7", "records"),
+    ("DELETE FROM certificate WHERE id = 7", "records"),
     (
         "INSERT INTO certificate SELECT 99, planned_at, issuer, generation, profile, 'new', x'07', x'07', subject,
-            not_before, not_after, renews, past, revoked_at, reason, to_be_signed, certificate FROM certificate WHERE id = 5",
+            not_before, not_after, renews, past, revoked_at, reason, to_be_signed, certificate FROM certificate WHERE id = 7",
         "unrecorded",
     ),
-    ("UPDATE certificate SET revoked_at = NULL, reason = NULL WHERE id = 2", "records"),
-    ("UPDATE certificate SET revoked_at = 1, reason = 4 WHERE id = 5", "records"),
-    ("UPDATE certificate SET reason = 4 WHERE id = 2", "records"),
-    ("UPDATE certificate SET reason = 9 WHERE id = 3", "records"),
+    ("UPDATE certificate SET revoked_at = NULL, reason = NULL WHERE id = 4", "records"),
+    ("UPDATE certificate SET revoked_at = 1, reason = 4 WHERE id = 7", "records"),
+    ("UPDATE certificate SET reason = 4 WHERE id = 4", "records"),
+    ("UPDATE certificate SET reason = 9 WHERE id = 5", "records"),
 ];
 
 #[test]

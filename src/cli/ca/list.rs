@@ -17,7 +17,8 @@ const PAGE: usize = 500;
 
 /// List the certificates that a CA has planned, issued and revoked
 ///
-/// One line each, in the order of their issue. With --limit, the cursor of the last line is where the next page begins;
+/// One line each, in the order of their issue. The issuing CAs' own certificates are listed where --serial, --identity or
+/// --profile names them. With --limit, the cursor of the last line is where the next page begins;
 /// a page costs the same wherever it stands.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -79,6 +80,7 @@ impl SelectionArgs {
             profile: self.profile.clone(),
             from: between.first().map(|time| time.unix_timestamp()),
             until: between.get(1).map(|time| time.unix_timestamp() - 1),
+            issuing_too: self.identity.is_some() || self.profile.is_some(),
             ..Filter::default()
         }
     }

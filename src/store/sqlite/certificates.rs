@@ -349,7 +349,11 @@ pub(super) fn list(
         }
         conditions.push(text);
     };
-    let Filter { issuer, profile, identity, serial, spki_sha256, state, from, until, expires_before } = filter;
+    let Filter { issuer, profile, identity, serial, spki_sha256, state, from, until, expires_before, issuing_too } =
+        filter;
+    if !issuing_too && serial.is_none() {
+        add("generation > 0", vec![]);
+    }
     if let Some(after) = after {
         add("(planned_at, id) > (?, ?)", vec![after.time.into(), after.id.into()]);
     }
