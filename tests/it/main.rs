@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_ca;
 mod bad_input;
+mod bad_records;
 mod conventions;
 mod credentials;
 mod enrolling;
@@ -10,6 +11,7 @@ mod factory;
 mod fixtures;
 mod generated;
 mod harness;
+mod hierarchies;
 mod hostile;
 mod interop;
 mod keeping;

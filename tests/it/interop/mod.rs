@@ -8,6 +8,7 @@ mod cms;
 mod cms_read;
 mod devices;
 mod keys;
+mod lint;
 mod raw;
 mod requests;
 
