@@ -1,15 +1,16 @@
 //! The lock of a CA folder: one writer at a time, and whoever waits learns for whom.
 //!
 //! SQLite has a lock of its own, but a process that waits for it polls and cannot say who holds it. This one is a file
-//! beside the records, locked with `flock`, which the system takes back when its holder dies. The file says who holds
-//! it, and how far each audit record went when the last holder let go: a database that knows less has lost its journal,
-//! as when it was copied without it.
+//! beside the records, locked with `flock`: the system takes it back when its holder dies, and knows who that is.
+//!
+//! The file says how far each audit record went when the last holder let go. A database that knows less has lost its
+//! journal, as when it was copied without it.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When a waiting writer says so.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// Largest lock file that is read: it has three short lines.
+/// Largest lock file that is read: it has two short lines.
 const LIMIT: u64 = 4096;
 
 /// Who is told, after a second, that a writer waits: gets the holder's description.
@@ -32,6 +33,7 @@ pub type OnWait = fn(&str);
 pub(super) struct Lock {
     file: File,
     counts: BTreeMap<String, u64>,
+    is_changed: bool,
 }
 
 impl Lock {
@@ -40,7 +42,7 @@ impl Lock {
         let fail = |source| Error::Lock { path: path.to_owned(), source };
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(path).map_err(fail)?;
+        let file = options.open(path).map_err(fail)?;
         let started = Instant::now();
         let mut is_told = false;
         loop {
@@ -51,19 +53,19 @@ impl Lock {
             }
             let waited = started.elapsed();
             if waited > SILENCE && !is_told {
-                on_wait(&holder(&mut file));
+                on_wait(&holder(&file));
                 is_told = true;
             }
             if waited > PATIENCE {
-                return Err(Error::Busy { path: path.to_owned(), holder: Some(holder(&mut file)) });
+                return Err(Error::Busy { path: path.to_owned(), holder: Some(holder(&file)) });
             }
             // A commit takes about a millisecond: short naps at first, so that a row of writers keeps the disk busy.
             std::thread::sleep(if waited < SILENCE { Duration::from_micros(300) } else { Duration::from_millis(20) });
         }
-        let counts = read(&mut file).lines().filter_map(count).collect();
-        let mut lock = Self { file, counts };
-        lock.write();
-        Ok(lock)
+        let mut text = String::new();
+        // What cannot be read is not known.
+        let _ = (&file).take(LIMIT).read_to_string(&mut text);
+        Ok(Self { file, counts: text.lines().filter_map(count).collect(), is_changed: false })
     }
 
     /// How far the audit record of an issuer went when the lock was last released; 0 where that is not known.
@@ -73,44 +75,45 @@ impl Lock {
 
     /// Sets how far the audit record of an issuer goes, to be written by [`Self::release`].
     pub fn set_count(&mut self, issuer: &str, count: u64) {
-        self.counts.insert(issuer.to_owned(), count);
+        self.is_changed |= self.counts.insert(issuer.to_owned(), count) != Some(count);
     }
 
     /// Writes the counts, which the commit has made true, and lets go. A lock that is dropped instead, after a failure,
-    /// leaves the counts of before.
-    pub fn release(mut self) {
-        self.write();
-    }
-
-    /// Best effort: on a full disk the lock still holds, and only its description is missing.
-    fn write(&mut self) {
-        let program = std::env::args_os().next().map(PathBuf::from);
-        let name = program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        let mut text = format!("process {} ({})\n", std::process::id(), name.unwrap_or_default());
-        for (issuer, count) in &self.counts {
-            text.push_str(&format!("{issuer} {count}\n"));
+    /// leaves the counts of before. Returns whether anything was written; the caller syncs it when there is time, since
+    /// a count that is too low does no harm.
+    ///
+    /// Best effort: on a full disk the records are what counts.
+    pub fn release(self) -> bool {
+        if self.is_changed {
+            // Of one width, so that the text never gets shorter: a kill does not divide one short write, and to empty the
+            // file first would have the file system put it on the disk at once, at a third of the time of an issue.
+            let text: String = self.counts.iter().map(|(issuer, count)| format!("{issuer} {count:020}\n")).collect();
+            let _ = self.file.write_all_at(text.as_bytes(), 0);
         }
-        // Emptied first: what a kill leaves behind is then too little, which is not believed, and never a mixture.
-        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
-        let _ = emptied.and_then(|()| self.file.write_all(text.as_bytes()));
+        self.is_changed
     }
 }
 
-fn read(file: &mut File) -> String {
-    let mut text = String::new();
-    let done = file.rewind().and_then(|()| file.take(LIMIT).read_to_string(&mut text));
-    if done.is_err() {
-        text.clear();
-    }
-    text
+/// Puts the counts on disk.
+pub(super) fn sync(path: &Path) {
+    // Best effort, as their writing is.
+    let _ = File::open(path).and_then(|file| file.sync_data());
 }
 
-/// The first line, which the holder wrote.
-fn holder(file: &mut File) -> String {
-    match read(file).lines().next() {
-        Some(line) if line.starts_with("process ") => line.to_owned(),
-        _ => "another process".to_owned(),
-    }
+/// Who holds the lock, by the system's own list (proc(5), /proc/locks): `1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF`.
+fn holder(file: &File) -> String {
+    let find = || {
+        let inode = format!(":{}", file.metadata().ok()?.ino());
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let line = locks.lines().map(fields).find(|fields| {
+            fields.get(1).is_some_and(|kind| kind == "FLOCK") && fields.get(5).is_some_and(|id| id.ends_with(&inode))
+        })?;
+        let process: u32 = line.get(4)?.parse().ok().filter(|process| *process > 0)?;
+        let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+        Some(format!("process {process} ({})", name.trim_end()))
+    };
+    find().unwrap_or_else(|| "another process".to_owned())
 }
 
 /// `device 17`

@@ -9,7 +9,7 @@ use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
 
 use super::audit::{Event, Head};
-use super::lock::{Lock, OnWait};
+use super::lock::{self, Lock, OnWait};
 use super::{CrlPlan, Cursor, Error, Filter, Ledger, Plan, Record, Reserved, Revoked, Signed, Store};
 use crate::files::{self, Creation, Output};
 use crate::x509::{Reason, Time};
@@ -37,6 +37,16 @@ pub struct SqliteStore {
     lock: PathBuf,
     connection: Connection,
     on_wait: OnWait,
+    /// Whether the lock file says what is not on disk yet.
+    lock_is_ahead: bool,
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        if self.lock_is_ahead {
+            lock::sync(&self.lock);
+        }
+    }
 }
 
 /// What goes wrong within a transaction.
@@ -99,7 +109,7 @@ impl SqliteStore {
         connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(fail)?;
-        Ok(Self { path: path.to_owned(), lock, connection, on_wait })
+        Ok(Self { path: path.to_owned(), lock, connection, on_wait, lock_is_ahead: false })
     }
 
     /// Makes the database one with a write-ahead journal, for good.
@@ -121,7 +131,7 @@ impl SqliteStore {
             Trouble::Store(error) => error,
         })?;
         transaction.commit().map_err(|source| failure(path, source))?;
-        lock.release();
+        self.lock_is_ahead |= lock.release();
         Ok(done)
     }
 
