@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the judges and passes all tests. A fresh clone, Debian 12 and Rust with rustfmt and clippy are enough; the
-# network is needed for packages alone, from Debian and crates.io.
+# network is needed for packages alone, from Debian, crates.io and PyPI.
 set -eu
 cd "$(dirname "$0")/.."
 exec </dev/null

@@ -128,7 +128,8 @@ impl Ca {
 
 /// Whether the certificate that a line speaks of is on record as the line says.
 fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, Error> {
-    let Event::Issue { serial, identity, profile, spki_sha256, to_be_signed_sha256, not_after, .. } = &entry.event
+    let Event::Issue { serial, identity, profile, spki_sha256, to_be_signed_sha256, not_after, renews, .. } =
+        &entry.event
     else {
         return Ok(Ok(()));
     };
@@ -147,6 +148,9 @@ fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, E
     if Time::from_unix_timestamp(record.validity.1).map(rfc3339).ok().as_ref() != Some(not_after) {
         return differs("it ends at another time");
     }
+    if renews.is_none() && has_rival(store, &record)? {
+        return differs("the identity had a certificate already");
+    }
     let signed = match &record.certificate {
         Some(certificate) => Certificate::from_der(certificate).map(|certificate| certificate.to_be_signed().to_vec()),
         None => Ok(record.to_be_signed),
@@ -155,6 +159,24 @@ fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, E
         Ok(signed) if Hash::Sha256.digest(&signed).to_string() == *to_be_signed_sha256 => Ok(Ok(())),
         _ => differs("the certificate has other content"),
     }
+}
+
+/// Whether an identity had a certificate that was neither revoked nor renewed nor at its end when it got another one.
+fn has_rival(store: &mut SqliteStore, record: &Record) -> Result<bool, Error> {
+    let filter = Filter {
+        issuer: Some(record.issuer.clone()),
+        identity: Some(record.identity.clone()),
+        profile: Some(record.profile.clone()),
+        ..Filter::default()
+    };
+    let mut all = store.list(&filter, None, PAGE)?;
+    all.retain(|other| other.identity == record.identity);
+    Ok(all.iter().any(|other| {
+        other.cursor.id < record.cursor.id
+            && other.revoked.is_none()
+            && other.validity.1 >= record.cursor.time
+            && !all.iter().any(|later| later.renews.as_ref() == Some(&other.serial))
+    }))
 }
 
 /// Whether the lines speak of every certificate and every revocation on record.

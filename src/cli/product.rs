@@ -26,6 +26,15 @@ pub fn output(path: &Path, creation: Creation, context: &Context) -> anyhow::Res
     Ok(output)
 }
 
+/// Looks at the name of a folder that is to be made.
+pub fn folder(path: &Path) -> Result<&Path, Usage> {
+    match path.to_str() {
+        Some("") => Err(Usage("the folder has no name".to_owned())),
+        Some("-") => Err(Usage("a folder is made, which standard output cannot take".to_owned())),
+        _ => Ok(path),
+    }
+}
+
 /// Writes one structure as PEM or DER.
 pub fn write(output: Output, kind: Kind, der: &[u8], encoding: Encoding) -> Result<(), files::Error> {
     match encoding {

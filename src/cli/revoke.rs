@@ -15,7 +15,7 @@ use super::report::Report;
 use crate::ca::{Ca, Issuer};
 use crate::files::printable;
 use crate::store::{Filter, Record, Revoked, Store};
-use crate::x509::{Chain, Hierarchy, Reason, colon_hex};
+use crate::x509::{Certificate, Chain, Hierarchy, Reason, colon_hex};
 
 /// Certificates revoked in one transaction: short enough that issuing goes on in between.
 const SLICE: usize = 500;
@@ -76,7 +76,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut filter = args.selection.filter();
     filter.issuer = named.map(|hierarchy| hierarchy.name().to_owned());
     match (&args.certificate, args.selection.is_empty()) {
-        (Some(path), true) => filter.serial = Some(Chain::read(path)?.leaf().serial().to_vec()),
+        (Some(path), true) => filter.serial = Some(on_record(Chain::read(path)?.leaf(), &ca)?),
         (None, false) => {}
         (Some(_), false) => return Err(Usage("give a certificate, or flags that select some".to_owned()).into()),
         (None, true) => {
@@ -107,6 +107,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         report = report.line(format!("... {total} in all"));
     }
     context.done(report)
+}
+
+/// The serial number of a certificate that is on record. Another one with the same number is not meant.
+fn on_record(certificate: &Certificate, ca: &Ca) -> anyhow::Result<Vec<u8>> {
+    let serial = certificate.serial().to_vec();
+    let filter = Filter { serial: Some(serial.clone()), ..Filter::default() };
+    let is_same = ca.store()?.list(&filter, None, 1)?.pop().is_some_and(|record| match &record.certificate {
+        Some(recorded) => recorded == certificate.der(),
+        None => record.to_be_signed == certificate.to_be_signed(),
+    });
+    if is_same { Ok(serial) } else { Err(crate::ca::Error::NoSuchCertificate.into()) }
 }
 
 /// The outcomes by name, as in the report.

@@ -143,6 +143,8 @@ pub struct Record {
     pub revoked: Option<(i64, Reason)>,
     /// Whether it is the identity's current certificate of the profile.
     pub is_current: bool,
+    /// The serial number of the certificate that it renews.
+    pub renews: Option<Vec<u8>>,
 }
 
 /// A place in a listing: records are listed by the time of their plan.

@@ -63,6 +63,7 @@ fn a_copy_made_at_work_is_a_ca() {
     lab.fails_with("ca backup acme -o copy-1", 1, "exists");
     lab.fails_with("ca backup acme/device -o out", 2, "usage");
     lab.fails_with("ca backup nothing -o out", 1, "not-a-ca");
+    lab.fails_with("ca backup acme -o -", 2, "usage");
 }
 
 /// What the copy knows it answers, and what it does not know it issues, durably.
@@ -138,6 +139,15 @@ fn a_change_to_what_was_there_before_the_record_is_found() {
         lab.tamper("acme", statements);
         assert_eq!(lab.does_not_hold("acme/device"), "records", "{statements}");
     }
+}
+
+#[test]
+fn a_plan_is_revoked_by_the_certificate_that_may_be_out() {
+    let lab = old_ca();
+    lab.bulla("revoke d3.pem --reason keyCompromise --ca acme").ok();
+    lab.fails_with("enroll d3.csr --profile idevid --ca acme -o out", 1, "key-compromised");
+    assert_eq!(lab.listed("acme/device", "state"), ["issued", "issued", "revoked"]);
+    lab.holds("acme/device");
 }
 
 /// A plan is for the issuing CA of its time. Once that has a new key nobody can sign it any more: the plan is revoked,

@@ -276,6 +276,25 @@ fn a_change_to_the_records_is_found() {
     }
 }
 
+/// Who has the folder can make the CA forget that an identity is taken. It cannot make it look as if it had been free.
+#[test]
+fn a_second_certificate_for_an_identity_is_found() {
+    let lab = stage();
+    lab.bulla("keygen -o other.key").ok();
+    let other = "enroll --key other.key --serial SN-4 --profile idevid --ca acme -o other.pem";
+    lab.fails_with(other, 1, "identity-taken");
+    lab.tamper("acme", "UPDATE certificate SET past = id WHERE id = 4");
+    lab.bulla(other).ok();
+    assert_eq!(lab.does_not_hold("acme/device"), "records");
+    // What was renewed, and the renewal revoked, leaves the identity free by right.
+    let lab = stage();
+    lab.bulla("keygen -o other.key").ok();
+    lab.bulla("revoke renewed.pem --reason superseded --ca acme").ok();
+    lab.bulla(&other.replace("SN-4", "SN-1")).ok();
+    lab.bulla("renew other.pem --key other.key --keep-key --ca acme -o kept.pem").ok();
+    lab.holds("acme");
+}
+
 #[test]
 fn the_record_cannot_be_changed_by_accident() {
     let lab = stage();

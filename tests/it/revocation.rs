@@ -264,12 +264,35 @@ fn what_cannot_be_revoked_says_so() {
     ] {
         lab.fails_with(&format!("revoke {words} --ca acme"), 2, "usage");
     }
+    // The same serial number, and another certificate.
+    let twin = "openssl req -x509 -key f.key -subj /CN=signer -days 90 -out twin.pem -set_serial 0x";
+    lab.judge(&format!("{twin}{}", lab.serial("fw.pem").replace(':', ""))).ok();
+    assert_eq!(lab.serial("twin.pem"), lab.serial("fw.pem"));
+    lab.fails_with("revoke twin.pem --reason superseded --ca acme", 1, "no-such-certificate");
     lab.fails_with("revoke nothing.pem --reason superseded --ca acme", 1, "cannot-read");
     lab.fails_with("revoke fw.key --reason superseded --ca acme", 1, "wrong-type");
     lab.fails_with("ca crl acme -o out", 2, "usage");
     lab.fails_with("ca crl acme/device --every 0d -o out", 2, "usage");
     lab.fails_with("ca crl acme/device -o fw.pem", 1, "exists");
     assert_eq!(lab.listed("acme --state revoked", "serial"), [""; 0]);
+}
+
+/// RFC 5280 section 3.3: an entry stays until one list after the end of its certificate; section 5.1.2.5: times after
+/// 2049 have four digits for the year.
+#[test]
+fn what_has_ended_leaves_the_list_and_the_century_may_turn() {
+    let lab = Lab::ca("--hierarchy device");
+    lab.bulla("keygen -o x.key").ok();
+    lab.bulla("enroll --key x.key --profile ldevid --cn x --ca acme -o x.pem").ok();
+    lab.bulla("revoke x.pem --reason superseded --ca acme").ok();
+    for (time, output, count) in [("+300d", "1", 1), ("+400d", "2", 1), ("+401d", "3", 0)] {
+        lab.at(time, &format!("ca crl acme -o {output}.crl")).ok();
+        assert_eq!(shown(&lab, &format!("{output}.crl")).matches("Serial Number").count(), count, "{time}");
+    }
+    lab.at("+402d", "ca crl acme --every 30y -o far.crl").ok();
+    let parsed = lab.judge("openssl asn1parse -in far.crl").ok().text();
+    assert_eq!((parsed.matches("UTCTIME").count(), parsed.matches("GENERALIZEDTIME").count()), (1, 1), "{parsed}");
+    assert_eq!(lab.pkilint("crl", &["1.crl", "2.crl", "3.crl", "far.crl"]), [""; 0]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::cli::Context;
 use crate::cli::authority::find;
 use crate::cli::error::Usage;
+use crate::cli::product;
 use crate::cli::report::Report;
 use crate::files::shown;
 
@@ -31,7 +32,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     if issuer.is_some() {
         return Err(Usage("a backup is of the whole CA; name its folder".to_owned()).into());
     }
-    ca.backup(&args.output)?;
+    ca.backup(product::folder(&args.output)?)?;
     context.done(
         Report::new("bulla.ca-backup/1")
             .line(format!("{}: backup of {}", shown(&args.output), shown(&args.ca)))

@@ -9,9 +9,9 @@ use serde_json::{Map, json};
 use crate::ca::{NewCa, NewIssuing, Root};
 use crate::cli::Context;
 use crate::cli::authority::protection;
-use crate::cli::error::Usage;
 use crate::cli::keygen::Type;
 use crate::cli::keys::{self, PassphraseFrom, Unlock};
+use crate::cli::product;
 use crate::cli::profile;
 use crate::cli::report::Report;
 use crate::cli::subject::VariableArgs;
@@ -130,10 +130,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
             protection: passphrase.as_ref(),
         },
     };
-    if args.folder.as_os_str().is_empty() {
-        return Err(Usage("the folder has no name".to_owned()).into());
-    }
-    let made = new.create(&args.folder, context.now)?;
+    let made = new.create(product::folder(&args.folder)?, context.now)?;
     context.done(report(args, &made))
 }
 

@@ -399,7 +399,7 @@ pub(super) fn list(
     }
     let sql = format!(
         "SELECT id, planned_at, issuer, generation, profile, identity, spki_sha256, serial, subject, not_before, not_after,
-                past, revoked_at, reason, to_be_signed, certificate
+                past, revoked_at, reason, to_be_signed, certificate, renews
          FROM certificate WHERE {} ORDER BY planned_at, id LIMIT {limit}",
         conditions.join(" AND ")
     );
@@ -422,5 +422,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         revoked: revoked.0.map(|time| (time, revoked.1.and_then(Reason::from_code).unwrap_or(Reason::Unspecified))),
         to_be_signed: row.get(14)?,
         certificate: row.get(15)?,
+        renews: row.get(16)?,
     })
 }
