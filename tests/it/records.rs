@@ -283,7 +283,7 @@ fn a_second_certificate_for_an_identity_is_found() {
     lab.bulla("keygen -o other.key").ok();
     let other = "enroll --key other.key --serial SN-4 --profile idevid --ca acme -o other.pem";
     lab.fails_with(other, 1, "identity-taken");
-    lab.tamper("acme", "UPDATE certificate SET past = id WHERE id = 4");
+    lab.tamper("acme", "UPDATE certificate SET past = id WHERE id = 6");
     lab.bulla(other).ok();
     assert_eq!(lab.does_not_hold("acme/device"), "records");
     // What was renewed, and the renewal revoked, leaves the identity free by right.
