@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,11 @@ pub type OnWait = fn(&str);
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
+    /// How long the text in the file is.
+    length: usize,
     counts: BTreeMap<String, u64>,
+    /// Whether a count was set.
+    counted: bool,
 }
 
 impl Lock {
@@ -60,8 +64,14 @@ impl Lock {
             // A commit takes about a millisecond: short naps at first, so that a row of writers keeps the disk busy.
             std::thread::sleep(if waited < SILENCE { Duration::from_micros(300) } else { Duration::from_millis(20) });
         }
-        let counts = read(&mut file).lines().filter_map(count).collect();
-        let mut lock = Self { file, counts };
+        let mut text = read(&mut file);
+        if text.is_empty() || text.len() as u64 == LIMIT {
+            // Nothing of ours.
+            text.clear();
+            let _ = file.set_len(0);
+        }
+        let counts = text.lines().filter_map(count).collect();
+        let mut lock = Self { file, length: text.len(), counts, counted: false };
         lock.write();
         Ok(lock)
     }
@@ -74,12 +84,15 @@ impl Lock {
     /// Sets how far the audit record of an issuer goes, to be written by [`Self::release`].
     pub fn set_count(&mut self, issuer: &str, count: u64) {
         self.counts.insert(issuer.to_owned(), count);
+        self.counted = true;
     }
 
     /// Writes the counts, which the commit has made true, and lets go. A lock that is dropped instead, after a failure,
     /// leaves the counts of before.
     pub fn release(mut self) {
-        self.write();
+        if self.counted {
+            self.write();
+        }
     }
 
     /// Best effort: on a full disk the lock still holds, and only its description is missing.
@@ -90,9 +103,14 @@ impl Lock {
         for (issuer, count) in &self.counts {
             text.push_str(&format!("{issuer} {count}\n"));
         }
-        // Emptied first: what a kill leaves behind is then too little, which is not believed, and never a mixture.
-        let emptied = self.file.set_len(0).and_then(|()| self.file.rewind());
-        let _ = emptied.and_then(|()| self.file.write_all(text.as_bytes()));
+        // In place and in one call, which a kill does not divide, and with blank lines over what is left of a longer text.
+        // To empty the file first would cost a third of the time of an issue: the file system then hastens to put it on
+        // the disk.
+        while text.len() < self.length {
+            text.push('\n');
+        }
+        self.length = text.len();
+        let _ = self.file.write_all_at(text.as_bytes(), 0);
     }
 }
 
