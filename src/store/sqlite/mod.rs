@@ -26,10 +26,6 @@ const APPLICATION_ID: i64 = 0x6275_6c6c;
 /// How long SQLite itself waits for a lock: for readers and migrations, since writers wait for the lock file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Memory for pages, in KiB. The three indexes whose order is random (serial number, key, identity) have some 400 MB at
-/// three million certificates; this holds their inner pages and the hot leaves, and is taken only as it is used.
-const CACHE_KIB: i64 = 64 << 10;
-
 /// A [`Store`] in one file, with the lock file beside it.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -70,6 +66,10 @@ impl From<Error> for Trouble {
 }
 
 impl SqliteStore {
+    /// Memory for pages, in KiB. The three indexes whose order is random (serial number, key, identity) have some 400 MB
+    /// at three million certificates; this holds their inner pages and the hot leaves, and is taken only as it is used.
+    pub const CACHE_KIB: i64 = 64 << 10;
+
     /// Makes a new database, mode 0600; SQLite gives its journal files the same mode.
     pub fn create(path: &Path) -> Result<Self, Error> {
         Output::new(path, Creation { private: true, replace: false })?.write(&[])?;
@@ -108,7 +108,7 @@ impl SqliteStore {
         let connection = Connection::open_with_flags(real, flags).map_err(fail)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(fail)?;
+        connection.pragma_update(None, "cache_size", -Self::CACHE_KIB).map_err(fail)?;
         Ok(Self { path: path.to_owned(), lock, connection, on_wait, lock_is_ahead: false })
     }
 
