@@ -859,7 +859,7 @@ _bulla() {
                     return 0
                     ;;
                 --reason)
-                    COMPREPLY=($(compgen -W "unspecified keyCompromise cACompromise affiliationChanged superseded cessationOfOperation certificateHold removeFromCRL privilegeWithdrawn aACompromise" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "unspecified keyCompromise cACompromise affiliationChanged superseded cessationOfOperation privilegeWithdrawn aACompromise" -- "${cur}"))
                     return 0
                     ;;
                 --valid-for)

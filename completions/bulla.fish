@@ -103,8 +103,6 @@ cACompromise\t''
 affiliationChanged\t''
 superseded\t''
 cessationOfOperation\t''
-certificateHold\t''
-removeFromCRL\t''
 privilegeWithdrawn\t''
 aACompromise\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l valid-for -d 'How long the certificate is valid instead of the profile\'s time, as 90d or 20y' -r

@@ -113,6 +113,7 @@ impl Issuer {
         }
         let standing = match ask.occasion {
             Occasion::New => Standing::New,
+            Occasion::Supersede(reason) if !reason.is_final() => return Ok(Err(Refusal::NotFinal { reason })),
             Occasion::Supersede(reason) => Standing::Supersede(reason),
             Occasion::Renew { certificate, keep_key } => {
                 if let Err(refusal) = self.renewable(ask, certificate, keep_key, now)? {

@@ -203,6 +203,10 @@ fn a_new_key_supersedes_and_the_old_certificate_is_revoked() {
     let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "A"));
     let old = submit(&issuer, ask(&a), now());
     let supersede = Ask { occasion: Occasion::Supersede(Reason::KeyCompromise), ..ask(&b) };
+    for reason in [Reason::CertificateHold, Reason::RemoveFromCrl] {
+        let not_final = Ask { occasion: Occasion::Supersede(reason), ..ask(&b) };
+        assert_eq!(code(&submit(&issuer, not_final, now())), "reason");
+    }
     let new = submit(&issuer, supersede, now());
     assert_eq!(leaf(&submit(&issuer, supersede, now())).der(), leaf(&new).der(), "again, it is the same");
     assert_eq!((state(&ca, leaf(&old)), state(&ca, leaf(&new))), (State::Revoked, State::Issued));

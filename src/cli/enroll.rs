@@ -8,7 +8,7 @@ use super::error::Usage;
 use super::obtain::{self, Asked, ObtainArgs};
 use super::profile;
 use super::report::Report;
-use super::revoke::reason;
+use super::revoke::final_reason;
 use super::subject::SubjectArgs;
 use crate::ca::Ca;
 use crate::enroll::Occasion;
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, requires = "reason")]
     supersede: bool,
     /// Why it is revoked (RFC 5280 section 5.3.1)
-    #[arg(long, value_name = "REASON", requires = "supersede", value_parser = reason())]
+    #[arg(long, value_name = "REASON", requires = "supersede", value_parser = final_reason())]
     reason: Option<Reason>,
     #[command(flatten)]
     obtain: ObtainArgs,

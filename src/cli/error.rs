@@ -329,6 +329,7 @@ fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {
         Refusal::KeyUnchanged { is_same: false } => Some("leave --keep-key away to renew for a new key"),
         Refusal::OnHold { .. } => Some("release it: bulla revoke --reason removeFromCRL"),
         Refusal::NotOurs | Refusal::NotRenewable { .. } => Some("get a new certificate: bulla enroll"),
+        Refusal::NotFinal { .. } => Some("see the reasons: bulla enroll --help"),
         Refusal::ProfileNotServed { .. }
         | Refusal::NoCaBelow { .. }
         | Refusal::Names { .. }

@@ -51,8 +51,14 @@ pub struct Args {
 }
 
 /// The reasons of RFC 5280 by name.
-pub fn reason() -> impl TypedValueParser<Value = Reason> {
+fn reason() -> impl TypedValueParser<Value = Reason> {
     PossibleValuesParser::new(Reason::ALL.map(|(_, name)| name)).try_map(|name| name.parse::<Reason>())
+}
+
+/// Those of them that are for good.
+pub fn final_reason() -> impl TypedValueParser<Value = Reason> {
+    let names = Reason::ALL.into_iter().filter(|(reason, _)| reason.is_final()).map(|(_, name)| name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Reason>())
 }
 
 /// What became of the certificates.

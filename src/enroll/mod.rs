@@ -86,6 +86,8 @@ pub enum Refusal {
     KeyCompromised { serial: String },
     /// The identity's certificate is on hold.
     OnHold { identity: String, serial: String },
+    /// A certificate is superseded for good, not put on hold or released.
+    NotFinal { reason: Reason },
     /// The certificate would outlive its issuer.
     OutlivesIssuer { until: String, issuer_until: String },
     /// What is to be renewed is none of this issuer's certificates of this profile.
@@ -111,6 +113,7 @@ impl Refusal {
             Self::KeyTaken { .. } => "key-taken",
             Self::KeyCompromised { .. } => "key-compromised",
             Self::OnHold { .. } => "on-hold",
+            Self::NotFinal { .. } => "reason",
             Self::OutlivesIssuer { .. } => "outlives-issuer",
             Self::NotOurs => "not-ours",
             Self::NotRenewable { .. } => "not-renewable",
@@ -144,6 +147,7 @@ impl fmt::Display for Refusal {
             Self::OnHold { identity, serial } => {
                 write!(f, "the certificate of {identity} is on hold (serial {serial})")
             }
+            Self::NotFinal { reason } => write!(f, "{reason} is no reason to supersede a certificate"),
             Self::OutlivesIssuer { until, issuer_until } => {
                 write!(f, "the certificate would be valid until {until}, its issuer only until {issuer_until}")
             }

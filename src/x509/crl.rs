@@ -53,6 +53,11 @@ impl Reason {
         self as u8
     }
 
+    /// Whether it is for good: not a hold, and not its end.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::CertificateHold | Self::RemoveFromCrl)
+    }
+
     /// Finds a reason by its number.
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.code() == code)

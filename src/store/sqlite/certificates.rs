@@ -147,7 +147,7 @@ fn refusal(reserved: &Reserved) -> Option<&'static str> {
         Reserved::KeyTaken { .. } => Some("key-taken"),
         Reserved::KeyCompromised { .. } => Some("key-compromised"),
         Reserved::OnHold { .. } => Some("on-hold"),
-        Reserved::NotCurrent { .. } => Some("not-current"),
+        Reserved::NotCurrent { .. } => Some("not-renewable"),
     }
 }
 
