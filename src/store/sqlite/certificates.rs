@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 
 use super::Trouble;
 use super::journal::Journal;
-use crate::key::{Hash, Hasher};
+use crate::key::Hash;
 use crate::store::audit::Event;
 use crate::store::{CrlPlan, Cursor, Error, Filter, Plan, Record, Reserved, Revoked, Signed, Standing, State};
 use crate::x509::{Reason, Revocation, Time, colon_hex, hex, rfc3339};
@@ -308,27 +308,6 @@ pub(super) fn plan_crl(
     let next_update = rfc3339(next_update);
     journal.append(Event::Crl { generation, number, revoked: revoked.len() as u64, next_update })?;
     Ok(CrlPlan { number, revoked })
-}
-
-/// How many certificates an issuer has.
-pub(super) fn count(connection: &Connection, issuer: &str) -> rusqlite::Result<u64> {
-    // Not the table itself: this index has the issuer, and is a tenth of its size.
-    let sql = "SELECT count(*) FROM certificate INDEXED BY certificate_identity WHERE issuer = ?1";
-    let count: i64 = connection.prepare_cached(sql)?.query_row([issuer], |row| row.get(0))?;
-    Ok(u64::try_from(count).unwrap_or_default())
-}
-
-/// The SHA-256 of the serial numbers and key fingerprints of an issuer's first certificates.
-pub(super) fn adopted(connection: &Connection, issuer: &str, certificates: u64) -> rusqlite::Result<String> {
-    let mut hasher = Hasher::new(Hash::Sha256);
-    let mut statement =
-        connection.prepare("SELECT serial, spki_sha256 FROM certificate WHERE issuer = ?1 ORDER BY id LIMIT ?2")?;
-    let mut rows = statement.query(params![issuer, certificates as i64])?;
-    while let Some(row) = rows.next()? {
-        hasher.update(&row.get::<_, Vec<u8>>(0)?);
-        hasher.update(&row.get::<_, Vec<u8>>(1)?);
-    }
-    Ok(hasher.finish().to_string())
 }
 
 /// Lists by the time of the plan. Each kind of filter that may meet many certificates has an index in that order.

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::{Trouble, certificates};
-use crate::key::{Hash, Signer};
+use super::Trouble;
+use crate::key::{Hash, Hasher, Signer};
 use crate::store::Error;
 use crate::store::audit::{Event, Extent, Fault, Head};
 use crate::x509::Time;
@@ -99,10 +99,10 @@ impl<'t> Journal<'t> {
     }
 
     fn adopt(&mut self) -> Result<(), Trouble> {
-        match certificates::count(self.transaction, self.issuer)? {
+        match count(self.transaction, self.issuer)? {
             0 => Ok(()),
             certificates => {
-                let sha256 = certificates::adopted(self.transaction, self.issuer, certificates)?;
+                let sha256 = adopted(self.transaction, self.issuer, certificates)?;
                 self.append(Event::Adopt { certificates, sha256 })
             }
         }
@@ -142,4 +142,25 @@ pub(super) fn lines(connection: &Connection, issuer: &str, after: u64, limit: us
         .prepare_cached("SELECT line FROM audit WHERE issuer = ?1 AND n > ?2 ORDER BY n LIMIT ?3")?
         .query_map(params![issuer, after as i64, limit as i64], |row| row.get(0))?
         .collect()
+}
+
+/// How many certificates an issuer has.
+pub(super) fn count(connection: &Connection, issuer: &str) -> rusqlite::Result<u64> {
+    // Not the table itself: this index has the issuer, and is a tenth of its size.
+    let sql = "SELECT count(*) FROM certificate INDEXED BY certificate_identity WHERE issuer = ?1";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([issuer], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// The SHA-256 of the serial numbers and key fingerprints of an issuer's first certificates.
+pub(super) fn adopted(connection: &Connection, issuer: &str, certificates: u64) -> rusqlite::Result<String> {
+    let mut hasher = Hasher::new(Hash::Sha256);
+    let mut statement =
+        connection.prepare("SELECT serial, spki_sha256 FROM certificate WHERE issuer = ?1 ORDER BY id LIMIT ?2")?;
+    let mut rows = statement.query(params![issuer, certificates as i64])?;
+    while let Some(row) = rows.next()? {
+        hasher.update(&row.get::<_, Vec<u8>>(0)?);
+        hasher.update(&row.get::<_, Vec<u8>>(1)?);
+    }
+    Ok(hasher.finish().to_string())
 }

@@ -252,11 +252,11 @@ impl Store for SqliteStore {
     }
 
     fn count(&mut self, issuer: &str) -> Result<u64, Error> {
-        self.read(|connection| certificates::count(connection, issuer))
+        self.read(|connection| journal::count(connection, issuer))
     }
 
     fn adopted(&mut self, issuer: &str, certificates: u64) -> Result<String, Error> {
-        self.read(|connection| certificates::adopted(connection, issuer, certificates))
+        self.read(|connection| journal::adopted(connection, issuer, certificates))
     }
 
     fn lines(&mut self, issuer: &str, after: u64, limit: usize) -> Result<Vec<String>, Error> {
