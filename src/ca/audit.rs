@@ -143,6 +143,9 @@ fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, E
     if Time::from_unix_timestamp(record.validity.1).map(rfc3339).ok().as_ref() != Some(not_after) {
         return differs("it ends at another time");
     }
+    if record.renews.as_deref().map(colon_hex) != *renews {
+        return differs("it renews another certificate");
+    }
     if renews.is_none() && has_rival(store, &record)? {
         return differs("the identity had a certificate already");
     }
