@@ -230,7 +230,7 @@ fn a_record_continues_the_one_that_was_kept() {
 }
 
 /// Changes to the records, and what the audit calls each.
-const TAMPERED: [(&str, &str); 20] = [
+const TAMPERED: [(&str, &str); 22] = [
     ("UPDATE audit SET line = replace(line, 'SN-4', 'SN-9') WHERE issuer = 'device'", "records"),
     (r#"UPDATE audit SET line = replace(line, '"time":"2', '"time":"3') WHERE issuer = 'device' AND n = 5"#, "chain"),
     ("UPDATE audit SET line = line || ' ' WHERE issuer = 'device' AND n = 9", "chain"),
@@ -245,6 +245,8 @@ const TAMPERED: [(&str, &str); 20] = [
     ("UPDATE certificate SET identity = 'serialNumber=SN-9' WHERE id = 5", "records"),
     ("UPDATE certificate SET spki_sha256 = zeroblob(32) WHERE id = 5", "records"),
     ("UPDATE certificate SET not_after = 1 WHERE id = 5", "records"),
+    ("UPDATE certificate SET renews = x'07' WHERE id = 5", "records"),
+    ("UPDATE certificate SET renews = NULL WHERE id = 7", "records"),
     ("DELETE FROM certificate WHERE id = 5", "records"),
     (
         "INSERT INTO certificate SELECT 99, planned_at, issuer, generation, profile, 'new', x'07', x'07', subject,
