@@ -5,7 +5,7 @@ use std::io::{BufRead, Write};
 
 use super::{Ca, Error};
 use crate::key::{Hash, PublicKey};
-use crate::store::audit::{Entry, Event, Extent, Fault, Head};
+use crate::store::audit::{Entry, Event, Extent, Fault, Head, Planned};
 use crate::store::{Filter, Record, SqliteStore, State, Store};
 use crate::x509::{Certificate, Hierarchy, Time, colon_hex, hex, rfc3339};
 
@@ -20,7 +20,7 @@ const LINE_LIMIT: u64 = 1 << 20;
 pub struct Audited {
     /// Its signed head.
     pub head: Head,
-    /// Certificates issued.
+    /// Certificates issued, but for those of the issuing CAs themselves.
     pub issued: u64,
     /// Requests refused.
     pub refused: u64,
@@ -33,6 +33,7 @@ pub struct Audited {
 struct Tally {
     extent: Extent,
     issued: u64,
+    issued_cas: u64,
     adopted: Option<(u64, String)>,
     refused: u64,
     revoked: HashMap<String, String>,
@@ -43,7 +44,8 @@ impl Tally {
         let (entry, extent) = self.extent.follow(issuer, line)?;
         self.extent = extent;
         match &entry.event {
-            Event::Issue { .. } => self.issued += 1,
+            Event::Issue(_) => self.issued += 1,
+            Event::IssueCa(_) => self.issued_cas += 1,
             Event::Refuse { .. } => self.refused += 1,
             Event::Adopt { certificates, sha256 } => self.adopted = Some((*certificates, sha256.clone())),
             Event::Revoke { serial, reason } => drop(self.revoked.insert(serial.clone(), reason.clone())),
@@ -79,8 +81,15 @@ impl Ca {
     ) -> Result<Result<Audited, Fault>, Error> {
         let issuer = hierarchy.name();
         let mut keys = Vec::new();
+        let mut signers = HashMap::new();
         for generation in self.generations(hierarchy)? {
-            keys.push(generation.chain.leaf().public_key()?);
+            let key = generation.chain.leaf().public_key()?;
+            keys.push(key.clone());
+            signers.insert(generation.number, key);
+            // The issuing CAs' own certificates are of generation 0: the CA above signed them.
+            if let Some(above) = generation.chain.certificates().get(1) {
+                signers.insert(0, above.public_key()?);
+            }
         }
         let mut store = self.store()?;
         // Counted before the head is read: whatever is counted has its line.
@@ -98,7 +107,7 @@ impl Ca {
                     Ok(entry) => entry,
                     Err(fault) => return Ok(Err(fault)),
                 };
-                if let Err(fault) = agrees(&mut store, &entry)? {
+                if let Err(fault) = agrees(&mut store, &entry, &signers)? {
                     return Ok(Err(fault));
                 }
                 continues |= earlier.is_some_and(|earlier| earlier.extent == tally.extent);
@@ -127,12 +136,13 @@ impl Ca {
 }
 
 /// Whether the certificate that a line speaks of is on record as the line says.
-fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, Error> {
-    let Event::Issue { serial, identity, profile, spki_sha256, to_be_signed_sha256, not_after, renews, .. } =
-        &entry.event
-    else {
-        return Ok(Ok(()));
-    };
+fn agrees(
+    store: &mut SqliteStore,
+    entry: &Entry,
+    signers: &HashMap<u32, PublicKey>,
+) -> Result<Result<(), Fault>, Error> {
+    let (Event::Issue(planned) | Event::IssueCa(planned)) = &entry.event else { return Ok(Ok(())) };
+    let Planned { serial, identity, profile, spki_sha256, to_be_signed_sha256, not_after, renews, .. } = planned;
     let differs = |why| Ok(Err(Fault::Records { n: entry.n, why }));
     let octets = crate::x509::unhex(&serial.replace(':', ""));
     let filter = Filter { serial: Some(octets.unwrap_or_default()), ..Filter::default() };
@@ -148,16 +158,27 @@ fn agrees(store: &mut SqliteStore, entry: &Entry) -> Result<Result<(), Fault>, E
     if Time::from_unix_timestamp(record.validity.1).map(rfc3339).ok().as_ref() != Some(not_after) {
         return differs("it ends at another time");
     }
+    if record.renews.as_deref().map(colon_hex) != *renews {
+        return differs("it renews another certificate");
+    }
     if renews.is_none() && has_rival(store, &record)? {
         return differs("the identity had a certificate already");
     }
-    let signed = match &record.certificate {
-        Some(certificate) => Certificate::from_der(certificate).map(|certificate| certificate.to_be_signed().to_vec()),
-        None => Ok(record.to_be_signed),
+    let certificate = record.certificate.as_deref().map(Certificate::from_der).transpose();
+    let signed = match &certificate {
+        Ok(Some(certificate)) => certificate.to_be_signed(),
+        Ok(None) => &record.to_be_signed,
+        Err(_) => return differs("the certificate is damaged"),
     };
-    match signed {
-        Ok(signed) if Hash::Sha256.digest(&signed).to_string() == *to_be_signed_sha256 => Ok(Ok(())),
-        _ => differs("the certificate has other content"),
+    if Hash::Sha256.digest(signed).to_string() != *to_be_signed_sha256 {
+        return differs("the certificate has other content");
+    }
+    let signer = signers.get(&record.generation);
+    match certificate {
+        Ok(Some(certificate)) if !signer.is_some_and(|signer| certificate.is_signed_by(signer)) => {
+            differs("the certificate has another signature, or is of another generation")
+        }
+        _ => Ok(Ok(())),
     }
 }
 
@@ -187,7 +208,7 @@ fn is_complete(
     certificates: u64,
 ) -> Result<Result<(), Fault>, Error> {
     let n = tally.extent.count;
-    let mut told = tally.issued;
+    let mut told = tally.issued + tally.issued_cas;
     if let Some((adopted, sha256)) = &tally.adopted {
         told += adopted;
         if store.adopted(issuer, *adopted)? != *sha256 {

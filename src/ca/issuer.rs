@@ -263,7 +263,8 @@ impl Issuer {
                 let names = Names { subject: certificate.subject().clone(), alt_names: certificate.alt_names()? };
                 let is_planned = certificate.serial() == serial
                     && key::Hash::Sha256.digest(certificate.spki()).bytes() == plan.spki_sha256
-                    && profile.identity(&names).is_ok_and(|identity| identity == plan.identity);
+                    && profile.identity(&names).is_ok_and(|identity| identity == plan.identity)
+                    && (*serial == plan.serial || profile.check(&certificate).is_ok());
                 if !is_planned {
                     return Err(differs());
                 }

@@ -206,7 +206,8 @@ fn of_certificate(error: &x509::Error) -> Class {
 }
 
 /// What to do about a CA that is damaged.
-const RESTORE: Option<&str> = Some("put back what bulla ca backup kept, or find what changed the folder");
+const RESTORE: Option<&str> =
+    Some("put back the whole folder that bulla ca backup kept, or find what changed this one");
 
 fn of_ca(error: &ca::Error) -> Class {
     match error {
@@ -247,7 +248,7 @@ fn of_store(error: &store::Error) -> Class {
         store::Error::Busy { .. } => (7, "busy", Some("try again"), true),
         store::Error::File(error) => of_file(error),
         store::Error::Schema { .. } => (1, "schema", Some("use a newer version of bulla"), false),
-        store::Error::DiskFull { .. } => (1, "cannot-write", None, false),
+        store::Error::DiskFull { .. } | store::Error::ReadOnly { .. } => (1, "cannot-write", None, false),
         store::Error::NotAStore { .. }
         | store::Error::NotPlanned { .. }
         | store::Error::Damaged { .. }

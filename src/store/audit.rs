@@ -26,25 +26,13 @@ use crate::x509::{Time, hex, rfc3339, unhex};
 pub enum Event {
     /// The issuer got a certificate: at the start, or a new one later.
     Issuer { generation: u32, spki_sha256: String },
-    /// Certificates that were issued before there was a record: how many, and the SHA-256 of their serial numbers and
-    /// key fingerprints in order.
+    /// Certificates that were issued before there was a record: how many, and the SHA-256 over serial number, key
+    /// fingerprint, identity, profile and bytes to be signed, each with its length in eight octets before it.
     Adopt { certificates: u64, sha256: String },
     /// A certificate was planned, and will be signed.
-    Issue {
-        serial: String,
-        identity: String,
-        profile: String,
-        profile_sha256: String,
-        spki_sha256: String,
-        to_be_signed_sha256: String,
-        not_after: String,
-        /// The serial number of the certificate that this one renews.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        renews: Option<String>,
-        /// Set where the certificate was allowed to outlive its issuer.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        outlives_issuer: bool,
-    },
+    Issue(Planned),
+    /// An issuing CA got a certificate from the CA above it, with whose key at hand it was made.
+    IssueCa(Planned),
     /// A request was refused.
     Refuse { code: String, identity: String, profile: String, spki_sha256: String },
     /// A certificate was revoked, or put on hold.
@@ -53,6 +41,24 @@ pub enum Event {
     Release { serial: String },
     /// A revocation list was numbered, and will be signed.
     Crl { generation: u32, number: u64, revoked: u64, next_update: String },
+}
+
+/// What is recorded of a certificate before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    pub serial: String,
+    pub identity: String,
+    pub profile: String,
+    pub profile_sha256: String,
+    pub spki_sha256: String,
+    pub to_be_signed_sha256: String,
+    pub not_after: String,
+    /// The serial number of the certificate that this one renews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews: Option<String>,
+    /// Set where the certificate was allowed to outlive its issuer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outlives_issuer: bool,
 }
 
 /// One line of the record.

@@ -278,8 +278,8 @@ pub trait Store: Send {
     /// How many certificates of an issuer are on record.
     fn count(&mut self, issuer: &str) -> Result<u64, Error>;
 
-    /// The SHA-256, in hexadecimal, of the serial numbers and key fingerprints of an issuer's first certificates: what
-    /// [`Event::Adopt`] says of those that are older than the audit record.
+    /// The SHA-256, in hexadecimal, of an issuer's first certificates: what [`Event::Adopt`] says of those that are older
+    /// than the audit record.
     fn adopted(&mut self, issuer: &str, certificates: u64) -> Result<String, Error>;
 
     /// The lines of an audit record behind the first `after` ones, at most `limit`.
@@ -300,6 +300,8 @@ pub trait Store: Send {
 pub enum Error {
     /// The database failed.
     Database { path: PathBuf, source: rusqlite::Error },
+    /// The database, or the folder that it is in, can only be read.
+    ReadOnly { path: PathBuf },
     /// There is no room for the database or its journal.
     DiskFull { path: PathBuf },
     /// The database could not be made or looked at.
@@ -327,6 +329,9 @@ impl fmt::Display for Error {
         match self {
             Self::Database { path, source } => {
                 write!(f, "cannot use the CA's records {}: {source}", files::shown(path))
+            }
+            Self::ReadOnly { path } => {
+                write!(f, "cannot write the CA's records {}: they, or their folder, are read-only", files::shown(path))
             }
             Self::DiskFull { path } => {
                 write!(f, "cannot write the CA's records {}: No space left on device", files::shown(path))

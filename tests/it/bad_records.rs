@@ -229,7 +229,7 @@ fn records_put_back_to_an_earlier_day_are_refused() {
     }
 }
 
-const READ_ONLY: &str = "cannot use the CA's records acme/ca.db: attempt to write a readonly database";
+const READ_ONLY: &str = "cannot write the CA's records acme/ca.db: they, or their folder, are read-only";
 
 /// As root the modes mean nothing: another user tries.
 #[test]

@@ -158,7 +158,8 @@ impl Lab {
         ["text", "json"].map(|format| {
             let started = Instant::now();
             let run = self.bulla(&format!("inspect hostile --format {format}"));
-            assert!(started.elapsed() < PATIENCE, "{name} took {:?}", started.elapsed());
+            // With the start of a process, on a machine that is busy with other tests.
+            assert!(started.elapsed() < 5 * PATIENCE, "{name} took {:?}", started.elapsed());
             assert!(matches!(run.code, Some(0 | 1)), "{name}: {:?} {}", run.code, run.stderr);
             let raw =
                 |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || "\u{202e}\u{2066}".contains(c));

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 use super::Trouble;
 use super::journal::Journal;
 use crate::key::Hash;
-use crate::store::audit::Event;
+use crate::store::audit::{Event, Planned};
 use crate::store::{CrlPlan, Cursor, Error, Filter, Plan, Record, Reserved, Revoked, Signed, Standing, State};
 use crate::x509::{Reason, Revocation, Time, colon_hex, hex, rfc3339};
 
@@ -68,7 +68,7 @@ pub(super) fn reserve(
         }
     }
     insert(transaction, journal.issuer(), plan, now)?;
-    journal.append(Event::Issue {
+    let planned = Planned {
         serial: colon_hex(&plan.serial),
         identity: plan.identity.clone(),
         profile: plan.profile.clone(),
@@ -81,7 +81,8 @@ pub(super) fn reserve(
             _ => None,
         },
         outlives_issuer: plan.outlives_issuer,
-    })?;
+    };
+    journal.append(if plan.generation == 0 { Event::IssueCa(planned) } else { Event::Issue(planned) })?;
     Ok(Reserved::Planned { serial: plan.serial.clone(), to_be_signed: plan.to_be_signed.clone() })
 }
 

@@ -6,7 +6,7 @@ use super::Trouble;
 use crate::key::{Hash, Hasher, Signer};
 use crate::store::Error;
 use crate::store::audit::{Event, Extent, Fault, Head};
-use crate::x509::Time;
+use crate::x509::{Certificate, Time};
 
 /// An audit record that is being written to.
 pub(super) struct Journal<'t> {
@@ -152,15 +152,27 @@ pub(super) fn count(connection: &Connection, issuer: &str) -> rusqlite::Result<u
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-/// The SHA-256 of the serial numbers and key fingerprints of an issuer's first certificates.
+/// The SHA-256 of an issuer's first certificates: see [`Event::Adopt`].
 pub(super) fn adopted(connection: &Connection, issuer: &str, certificates: u64) -> rusqlite::Result<String> {
     let mut hasher = Hasher::new(Hash::Sha256);
-    let mut statement =
-        connection.prepare("SELECT serial, spki_sha256 FROM certificate WHERE issuer = ?1 ORDER BY id LIMIT ?2")?;
+    let mut statement = connection.prepare(
+        "SELECT identity, profile, to_be_signed, certificate, serial, spki_sha256
+         FROM certificate WHERE issuer = ?1 ORDER BY id LIMIT ?2",
+    )?;
     let mut rows = statement.query(params![issuer, certificates as i64])?;
     while let Some(row) = rows.next()? {
-        hasher.update(&row.get::<_, Vec<u8>>(0)?);
-        hasher.update(&row.get::<_, Vec<u8>>(1)?);
+        let (identity, profile): (String, String) = (row.get(0)?, row.get(1)?);
+        let (planned, issued): (Vec<u8>, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);
+        // The same before and after it is signed. What cannot be read is hashed as it is, and agrees with nothing else.
+        let to_be_signed = match &issued {
+            Some(issued) => Certificate::from_der(issued).map_or(issued.clone(), |it| it.to_be_signed().to_vec()),
+            None => planned,
+        };
+        let (serial, spki_sha256): (Vec<u8>, Vec<u8>) = (row.get(4)?, row.get(5)?);
+        for part in [&serial, &spki_sha256, identity.as_bytes(), profile.as_bytes(), &to_be_signed] {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
     }
     Ok(hasher.finish().to_string())
 }

@@ -200,6 +200,7 @@ fn failure(path: &Path, source: rusqlite::Error) -> Error {
         _ if source.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
             Error::DiskFull { path }
         }
+        Some(ErrorCode::ReadOnly) => Error::ReadOnly { path },
         Some(ErrorCode::NotADatabase) => Error::NotAStore { path },
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, why: "a page of ca.db is not what it must be" },
         _ => Error::Database { path, source },

@@ -73,7 +73,7 @@ fn linters_find_what_is_expected_and_nothing_else() {
                 let words =
                     format!("enroll --key {profile}-{leaf}.key --profile {profile} {names} --ca {ca}/{hierarchy}");
                 lab.bulla(&format!("{words} -o {name}.pem")).ok();
-                // pkilint reads the first certificate of a file.
+                // pkilint takes a file with one certificate.
                 openssl(&lab, &format!("x509 -in {name}.pem -out {name}.leaf.pem")).ok();
                 gnutls_finds_it_strong(&lab, &name, &format!("{ca}/{hierarchy}/root.pem"));
                 alone.push(format!("{name}.leaf.pem"));
@@ -134,7 +134,8 @@ fn linters_find_what_is_wrong() {
         let found = lab.pkilint("cert", &["wrong.pem"]);
         assert_eq!(found, [format!("wrong.pem {finding}")], "{extensions}");
     }
-    lab.bulla("enroll --key tls-client-p256.key --profile tls-client --cn x --ca acme -o x.pem").ok();
+    lab.bulla("enroll --key tls-client-p256.key --profile tls-client --cn x --ca acme -o chain.pem").ok();
+    openssl(&lab, "x509 -in chain.pem -out x.pem").ok();
     let found = lab.pkilint("pair", &["acme/firmware/issuing.pem", "x.pem"]);
     assert!(found.iter().any(|finding| finding.ends_with("pkix.signature_verification_failed")), "{found:?}");
     lab.write("text", "no certificate");
