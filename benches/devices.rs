@@ -138,7 +138,7 @@ impl Bare {
         let names = self.profile.names(request.request().subject(), &[], Variables::NONE, None)?;
         let validity = (now, self.profile.not_after(now));
         let to_be_signed =
-            issue::to_be_signed(&self.profile, &request, &names, &self.issuing, scheme, Serial::random()?, validity)?;
+            issue::to_be_signed(&self.profile, &request, &names, &self.issuing, scheme, Serial::new(now)?, validity)?;
         issue::sign(&to_be_signed, &self.key, scheme)?;
         Ok(())
     }

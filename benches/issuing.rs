@@ -301,8 +301,10 @@ fn name(device: u64) -> String {
 
 /// The serial number of a device that is filled in.
 fn serial(device: u64) -> [u8; 16] {
-    let mut serial = noise(device);
-    serial[0] = serial[0] & 0x7f | 0x40;
+    // As the CA makes them: the time, then noise.
+    let seconds = START as u64 + device / FILLED * 3600;
+    let mut serial: [u8; 16] = noise(device);
+    serial[..5].copy_from_slice(&(1_u64 << 38 | seconds).to_be_bytes()[3..]);
     serial
 }
 

@@ -138,7 +138,7 @@ impl Issuer {
             return Ok(Err(Refusal::OutlivesIssuer { until: rfc3339(not_after), issuer_until: rfc3339(issuer_until) }));
         }
         let scheme = self.signer.public_key().key_type().usual_scheme();
-        let serial = Serial::random()?;
+        let serial = Serial::new(now)?;
         let validity = (profile.not_before(now), not_after);
         let to_be_signed = issue::to_be_signed(profile, ask.request, &names, issuing, scheme, serial, validity)?;
         Ok(Ok(Plan {

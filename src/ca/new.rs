@@ -166,7 +166,7 @@ impl NewIssuing<'_> {
         let request = self.request(hierarchy, names, key)?.prove()?;
         let scheme = signer.public_key().key_type().usual_scheme();
         let validity = (profile.not_before(now), profile.not_after(now).min(parent.not_after()));
-        let to_be_signed = issue::to_be_signed(&profile, &request, names, parent, scheme, Serial::random()?, validity)?;
+        let to_be_signed = issue::to_be_signed(&profile, &request, names, parent, scheme, Serial::new(now)?, validity)?;
         let mut certificates = vec![issue::sign(&to_be_signed, signer, scheme)?];
         certificates.extend_from_slice(parents.certificates());
         let chain = Chain::new(certificates)?;

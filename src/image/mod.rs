@@ -317,7 +317,7 @@ mod tests {
         let names = Names { subject: subject.clone(), alt_names: Vec::new() };
         let wanted = Wanted { subject, ..Wanted::default() };
         let request = Request::new(&profile, &wanted, &key).unwrap().prove().unwrap();
-        let (scheme, serial) = (KeyType::P256.usual_scheme(), Serial::random().unwrap());
+        let (scheme, serial) = (KeyType::P256.usual_scheme(), Serial::new(now()).unwrap());
         let validity = (now(), no_expiry());
         let to_be_signed = issue::to_be_signed(&profile, &request, &names, &root, scheme, serial, validity).unwrap();
         let leaf = issue::sign(&to_be_signed, &root_key, scheme).unwrap();

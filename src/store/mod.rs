@@ -213,8 +213,6 @@ pub struct Filter {
     pub identity: Option<String>,
     /// With this serial number.
     pub serial: Option<Vec<u8>>,
-    /// For the key with this SHA-256.
-    pub spki_sha256: Option<Vec<u8>>,
     /// In this state, at a time in Unix seconds.
     pub state: Option<(State, i64)>,
     /// Planned at or after this time, Unix seconds.

@@ -45,17 +45,27 @@ struct Validity {
     not_after: Any,
 }
 
-/// A serial number: 16 octets from the system's randomness, positive, the first octet neither zero nor above 0x7f, so
-/// that it encodes without padding and in the 20 octets that RFC 5280 section 4.1.2.2 allows.
+/// A serial number: 16 octets, positive, the first octet neither zero nor above 0x7f, so that it encodes without padding
+/// and in the 20 octets that RFC 5280 section 4.1.2.2 allows.
+///
+/// ```text
+/// 01  seconds since 1970, 38 bits  random, 88 bits
+/// ```
+///
+/// The time in front puts the numbers of one day beside each other in a CA's index: with millions on record that halves
+/// the pages that a batch of new ones touches. 88 random bits are more than the 64 that the CA/Browser Forum's
+/// Baseline Requirements ask for (section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Serial([u8; 16]);
 
 impl Serial {
-    /// Draws a serial number. 126 random bits: a second one like it is not to be expected, and the store refuses it.
-    pub fn random() -> Result<Self, Error> {
+    /// Draws a serial number for a certificate issued at `now`. A second one like it is not to be expected, and the
+    /// store refuses it.
+    pub fn new(now: Time) -> Result<Self, Error> {
+        let seconds = now.unix_timestamp().cast_unsigned() & ((1 << 38) - 1);
         let mut bytes = [0; 16];
-        key::random(&mut bytes)?;
-        bytes[0] = bytes[0] & 0x7f | 0x40;
+        key::random(&mut bytes[5..])?;
+        bytes[..5].copy_from_slice(&(1 << 38 | seconds).to_be_bytes()[3..]);
         Ok(Self(bytes))
     }
 
@@ -136,7 +146,7 @@ pub fn root(
     }
     let mut parameters = rcgen::CertificateParams::default();
     (parameters.not_before, parameters.not_after) = validity;
-    parameters.serial_number = Some(rcgen::SerialNumber::from_slice(Serial::random()?.bytes()));
+    parameters.serial_number = Some(rcgen::SerialNumber::from_slice(Serial::new(validity.0)?.bytes()));
     parameters.distinguished_name = distinguished_name(&names.subject)?;
     parameters.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(key_identifier(key));
     parameters.custom_extensions = extensions.iter().map(custom_extension).collect();

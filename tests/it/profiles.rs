@@ -230,7 +230,7 @@ fn issued(
     let names: Names = profile.names(request.request().subject(), &[], given, Some(issuer.1.subject()))?;
     let scheme = issuer.0.public_key().key_type().usual_scheme();
     let validity = (profile.not_before(now()), profile.not_after(now()));
-    let bytes = issue::to_be_signed(profile, &request, &names, issuer.1, scheme, Serial::random()?, validity)?;
+    let bytes = issue::to_be_signed(profile, &request, &names, issuer.1, scheme, Serial::new(now())?, validity)?;
     Ok((key, issue::sign(&bytes, issuer.0, scheme)?))
 }
 

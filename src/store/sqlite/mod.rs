@@ -159,6 +159,14 @@ impl SqliteStore {
         self.connection.execute_batch(statements).unwrap();
     }
 
+    /// How SQLite would go about a query.
+    #[cfg(test)]
+    fn plan_of(&self, sql: &str, values: Vec<rusqlite::types::Value>) -> String {
+        let mut statement = self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let rows = statement.query_map(rusqlite::params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         work(&self.connection).map_err(|source| failure(&self.path, source))
     }
