@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::Error;
 
@@ -43,25 +44,11 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(path).map_err(fail)?;
-        let started = Instant::now();
-        let mut is_told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(source)) => return Err(fail(source)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            let waited = started.elapsed();
-            if waited > SILENCE && !is_told {
-                on_wait(&holder(&file));
-                is_told = true;
-            }
-            if waited > PATIENCE {
-                return Err(Error::Busy { path: path.to_owned(), holder: Some(holder(&file)) });
-            }
-            // A commit takes about a millisecond: short naps at first, so that a row of writers keeps the disk busy.
-            std::thread::sleep(if waited < SILENCE { Duration::from_micros(300) } else { Duration::from_millis(20) });
-        }
+        let file = match file.try_lock() {
+            Ok(()) => file,
+            Err(TryLockError::Error(source)) => return Err(fail(source)),
+            Err(TryLockError::WouldBlock) => wait(file, path, on_wait)?.map_err(fail)?,
+        };
         let mut text = String::new();
         // What cannot be read is not known.
         let _ = (&file).take(LIMIT).read_to_string(&mut text);
@@ -94,6 +81,21 @@ impl Lock {
     }
 }
 
+/// Waits for a lock that another process has. A thread waits within the system, which wakes it as soon as the lock is
+/// free, and this one can tell the time meanwhile.
+fn wait(file: File, path: &Path, on_wait: OnWait) -> Result<io::Result<File>, Error> {
+    let (sender, receiver) = mpsc::channel();
+    // Whoever gives up leaves the thread behind: it gets the lock one day, and lets go at once.
+    let waiting = std::thread::Builder::new().spawn(move || sender.send(file.lock().map(|()| file)));
+    waiting.map_err(|source| Error::Lock { path: path.to_owned(), source })?;
+    if let Ok(locked) = receiver.recv_timeout(SILENCE) {
+        return Ok(locked);
+    }
+    on_wait(&holder(path));
+    let busy = |_| Error::Busy { path: path.to_owned(), holder: Some(holder(path)) };
+    receiver.recv_timeout(PATIENCE).map_err(busy)
+}
+
 /// Puts the counts on disk.
 pub(super) fn sync(path: &Path) {
     // Best effort, as their writing is.
@@ -101,9 +103,9 @@ pub(super) fn sync(path: &Path) {
 }
 
 /// Who holds the lock, by the system's own list (proc(5), /proc/locks): `1: FLOCK ADVISORY WRITE 4711 fe:00:1234 0 EOF`.
-fn holder(file: &File) -> String {
+fn holder(path: &Path) -> String {
     let find = || {
-        let inode = format!(":{}", file.metadata().ok()?.ino());
+        let inode = format!(":{}", path.metadata().ok()?.ino());
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         let fields = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let line = locks.lines().map(fields).find(|fields| {
