@@ -348,7 +348,8 @@ fn query(filter: &Filter, after: Option<Cursor>, limit: usize) -> (String, Vec<V
         add("(planned_at, id) > (?, ?)", vec![after.time.into(), after.id.into()]);
     }
     // Of several indexes the one of the rarest is to be used; a plus takes the others out of the choice.
-    let is_rare = expires_before.is_some() || state.is_some_and(|(state, _)| state != State::Issued);
+    let is_rare_state = expires_before.is_some() || state.is_some_and(|(state, _)| state != State::Issued);
+    let is_rare = serial.is_some() || identity.is_some() || is_rare_state;
     if let Some(issuer) = issuer {
         let is_rare = is_rare || profile.is_some();
         add(if is_rare { "+issuer = ?" } else { "issuer = ?" }, vec![issuer.clone().into()]);
@@ -459,6 +460,11 @@ mod tests {
         for (filter, index) in [
             (Filter { serial: Some(vec![1]), ..Filter::default() }, "certificate_serial"),
             (Filter { identity: some("SN-1"), ..Filter::default() }, "certificate_identity"),
+            (
+                Filter { identity: some("SN-1"), issuer: some("device"), profile: some("idevid"), ..Filter::default() },
+                "certificate_identity",
+            ),
+            (Filter { serial: Some(vec![1]), issuer: some("device"), ..state(State::Issued) }, "certificate_serial"),
         ] {
             let (sql, values) = query(&filter, None, 10);
             let plan = store.plan_of(&sql, values);
