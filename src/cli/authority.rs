@@ -22,8 +22,8 @@ pub struct AuthorityArgs {
 
 impl AuthorityArgs {
     /// Finds the CA, and the issuer where one is named.
-    pub fn find(&self, context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
-        self.key.find(&self.ca, context)
+    pub fn find(&self) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
+        self.key.find(&self.ca)
     }
 }
 
@@ -40,8 +40,8 @@ pub struct KeyArgs {
 
 impl KeyArgs {
     /// Finds a CA by path.
-    pub fn find(&self, path: &Path, context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
-        let (ca, hierarchy) = find(path, context)?;
+    pub fn find(&self, path: &Path) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
+        let (ca, hierarchy) = find(path)?;
         Ok((ca.trusts_clock(self.accept_clock), hierarchy))
     }
 
@@ -75,7 +75,7 @@ impl KeyArgs {
 }
 
 /// Finds a CA by path; whoever waits for another process is told.
-pub fn find(path: &Path, _context: &Context) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
+pub fn find(path: &Path) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
     let (ca, hierarchy) = Ca::find(path)?;
     let tell = |holder: &str| {
         Context::warn_of(format!("waiting for the CA's records, which {} holds", printable(holder)));
@@ -83,9 +83,14 @@ pub fn find(path: &Path, _context: &Context) -> anyhow::Result<(Ca, Option<Hiera
     Ok((ca.on_wait(tell), hierarchy))
 }
 
+/// The hierarchies that a command is about: the one that is named, or all that the CA has.
+pub fn chosen(ca: &Ca, named: Option<Hierarchy>) -> Vec<Hierarchy> {
+    named.map_or_else(|| ca.hierarchies().collect(), |named| vec![named])
+}
+
 /// The issuer that a command is about: named, or the only one.
 pub fn only(ca: &Ca, named: Option<Hierarchy>, path: &Path) -> anyhow::Result<Hierarchy> {
-    let all: Vec<Hierarchy> = named.map_or_else(|| ca.hierarchies().collect(), |named| vec![named]);
+    let all = chosen(ca, named);
     match all.as_slice() {
         [one] => Ok(*one),
         _ => {
@@ -97,18 +102,13 @@ pub fn only(ca: &Ca, named: Option<Hierarchy>, path: &Path) -> anyhow::Result<Hi
 }
 
 /// Where the passphrase of a new key comes from, or that there is none; one of the two must be said.
-pub fn protection(
-    from: Option<&PassphraseFrom>,
-    declined: bool,
-    flag: &str,
-    what: &str,
-) -> anyhow::Result<Option<Passphrase>> {
+pub fn protection(from: Option<&PassphraseFrom>, declined: bool, what: &str) -> anyhow::Result<Option<Passphrase>> {
     match (from, declined) {
         (Some(from), _) => Ok(Some(from.get(what, true)?)),
         (None, true) => Ok(None),
         (None, false) => Err(Credential {
             message: "the CA's keys need a passphrase".to_owned(),
-            hint: format!("add {flag} SOURCE, or --no-passphrase to do without"),
+            hint: "add --ca-passphrase-from SOURCE, or --no-passphrase to do without".to_owned(),
         }
         .into()),
     }

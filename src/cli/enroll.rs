@@ -48,7 +48,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.obtain.authority.find(context)?;
+    let (ca, named) = args.obtain.authority.find()?;
     let profile = choose(args.profile.as_deref(), &ca, named)?;
     let wanted = args.subject.wanted()?;
     let output = args.obtain.output(context)?;

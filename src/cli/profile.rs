@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::authority;
 use super::report::Report;
-use crate::ca::Ca;
 use crate::files::{self, Kind, printable, shown};
 use crate::x509::lint::{self, Finding, Severity};
 use crate::x509::{self, Certificate, Hierarchy, Profile, Time};
@@ -195,9 +195,9 @@ fn check(args: &LintArgs, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// When each issuer of a CA ends.
 fn issuers(path: &Path) -> anyhow::Result<Vec<(Hierarchy, Time)>> {
-    let (ca, named) = Ca::find(path)?;
+    let (ca, named) = authority::find(path)?;
     let mut ends = Vec::new();
-    for hierarchy in ca.hierarchies().filter(|hierarchy| named.is_none_or(|named| named == *hierarchy)) {
+    for hierarchy in authority::chosen(&ca, named) {
         let end = ca.generations(hierarchy)?.last().map(|newest| newest.chain.leaf().not_after());
         ends.extend(end.map(|end| (hierarchy, end)));
     }

@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.obtain.authority.find(context)?;
+    let (ca, named) = args.obtain.authority.find()?;
     let output = args.obtain.output(context)?;
     let old = Chain::read(&args.certificate)?;
     let old = old.leaf();

@@ -78,7 +78,7 @@ impl Tally {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.authority.find(context)?;
+    let (ca, named) = args.authority.find()?;
     let mut filter = args.selection.filter();
     filter.issuer = named.map(|hierarchy| hierarchy.name().to_owned());
     match (&args.certificate, args.selection.is_empty()) {

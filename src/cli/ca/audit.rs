@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::ca::{Audited, check_exported};
 use crate::cli::Context;
-use crate::cli::authority::find;
+use crate::cli::authority::{chosen, find};
 use crate::cli::error::Usage;
 use crate::cli::product;
 use crate::cli::report::Report;
@@ -56,7 +56,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     if args.ca.is_file() {
         return Err(Usage("an exported record is checked with --issuer CERT".to_owned()).into());
     }
-    let (ca, named) = find(&args.ca, context)?;
+    let (ca, named) = find(&args.ca)?;
     if named.is_none() && (args.output.is_some() || args.continues.is_some()) {
         return Err(Usage("each issuer has its own record; name one, as acme/device".to_owned()).into());
     }
@@ -68,7 +68,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     ca.check_records()?;
     let mut report = report;
     let mut holds = true;
-    for hierarchy in ca.hierarchies().filter(|hierarchy| named.is_none_or(|named| named == *hierarchy)) {
+    for hierarchy in chosen(&ca, named) {
         let mut nowhere = io::sink();
         let out: &mut dyn Write = staged.as_mut().map_or(&mut nowhere, |staged| staged);
         let checked = ca.audit(hierarchy, earlier.as_ref(), out)?;

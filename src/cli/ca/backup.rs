@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, issuer) = find(&args.ca, context)?;
+    let (ca, issuer) = find(&args.ca)?;
     if issuer.is_some() {
         return Err(Usage("a backup is of the whole CA; name its folder".to_owned()).into());
     }

@@ -62,7 +62,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.key.find(&args.ca, context)?;
+    let (ca, named) = args.key.find(&args.ca)?;
     let hierarchy = only(&ca, named, &args.ca)?;
     let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
     let next_update = context.now.saturating_add(args.every).saturating_add(args.overlap);

@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.key.find(&args.ca, context)?;
+    let (ca, named) = args.key.find(&args.ca)?;
     let hierarchy = only(&ca, named, &args.ca)?;
     let mut certificates = read_certificates("certificate", &args.certificates)?;
     if let Some(root) = &args.root {

@@ -94,7 +94,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (root_profile, issuing_profile) = (find(&args.root_profile)?, find(&args.issuing_profile)?);
     let variables = args.variables.variables()?;
     let what = "passphrase of the CA's keys";
-    let passphrase = protection(args.ca_passphrase_from.as_ref(), args.no_passphrase, "--ca-passphrase-from", what)?;
+    let passphrase = protection(args.ca_passphrase_from.as_ref(), args.no_passphrase, what)?;
     let existing = args.root.as_deref().map(Chain::read).transpose()?;
     let own_root_passphrase = match &args.root_passphrase_from {
         Some(from) if existing.is_none() => Some(from.get("passphrase of the root's key", true)?),

@@ -102,7 +102,7 @@ fn parse_cursor(text: &str) -> Result<Cursor, String> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, issuer) = find(&args.ca, context)?;
+    let (ca, issuer) = find(&args.ca)?;
     let now = context.now.unix_timestamp();
     let filter = Filter {
         issuer: issuer.map(|hierarchy| hierarchy.name().to_owned()),

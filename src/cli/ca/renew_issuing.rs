@@ -56,7 +56,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let (ca, named) = args.key.find(&args.ca, context)?;
+    let (ca, named) = args.key.find(&args.ca)?;
     let hierarchy = only(&ca, named, &args.ca)?;
     let find = |name: &String| profile::find(name, Some(&ca.profiles()));
     let issuing_profile = args.issuing_profile.as_ref().map(find).transpose()?;
@@ -66,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         // The key may be in the clear, and stays so.
         (true, None) => None,
         (true, Some(from)) => Some(from.get("passphrase of the CA's key", false)?),
-        (false, from) => protection(from, args.no_passphrase, "--ca-passphrase-from", "passphrase of the CA's key")?,
+        (false, from) => protection(from, args.no_passphrase, "passphrase of the CA's key")?,
     };
     let kept = if args.keep_key { Some(args.key.open(&ca, hierarchy, None, context)?) } else { None };
     let new = NewIssuing {

@@ -66,8 +66,8 @@ impl From<Error> for Trouble {
 }
 
 impl SqliteStore {
-    /// Memory for pages, in KiB. The three indexes whose order is random (serial number, key, identity) have some 400 MB
-    /// at three million certificates; this holds their inner pages and the hot leaves, and is taken only as it is used.
+    /// Memory for pages, in KiB. The index of keys, whose order is random, has some 50 MB at three million certificates;
+    /// this holds it with the end of the other indexes, where new certificates go, and is taken only as it is used.
     pub const CACHE_KIB: i64 = 64 << 10;
 
     /// Makes a new database, mode 0600; SQLite gives its journal files the same mode.
