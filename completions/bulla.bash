@@ -1740,7 +1740,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__sign)
-            opts="-o -h --as --key --cert --purpose --output --passphrase-from --force --hash --rsa --ecdsa --format --color --progress --help"
+            opts="-o -h --as --key --cert --purpose --output --passphrase-from --force --add --replace --remove --allow-published-key --prepare --public-key --attach --signature --hash --rsa --ecdsa --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1771,6 +1771,26 @@ _bulla() {
                     return 0
                     ;;
                 --passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --remove)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prepare)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --public-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --attach)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signature)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1806,7 +1826,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__verify)
-            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --hash --rsa --ecdsa --format --color --progress --help"
+            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1849,6 +1869,30 @@ _bulla() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-security-counter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-version)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hardware)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-spki)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-cn)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signer-san)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -181,22 +181,27 @@ none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l dry-run -d 'Say what would be revoked, and revoke nothing'
 complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
 complete -c bulla -n "__fish_bulla_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The signature format' -r -f -a "raw\t'The bare signature'
-cms\t'CMS SignedData, for openssl, RAUC and SWUpdate'"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The format of the signature or image' -r -f -a "raw\t'The bare signature over the whole file'
+cms\t'CMS SignedData over the whole file, for openssl'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for cms, checked for raw' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for CMS, checked for others' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
 tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
 any\t'No rule'"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -s o -l output -d 'Where the signature goes; `-` is standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -s o -l output -d 'Where the signature or signed image goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hash -d 'The hash; by default sha256, and sha384 for P-384' -r -f -a "sha256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l remove -d 'Take the signature of this public key out of the image' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l prepare -d 'Write what another tool has to sign, as NAME.tbs and NAME.json' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l public-key -d 'The public half of the key that is to sign' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l attach -d 'What was prepared, NAME.json' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l signature -d 'The signature that another tool made' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hash -d 'The hash; by default the one that goes with the key' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rsa -d 'The padding of RSA; by default pss for raw and pkcs1 for cms' -r -f -a "pss\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rsa -d 'The padding of RSA signatures' -r -f -a "pss\t''
 pkcs1\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l ecdsa -d 'The encoding of a raw ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l ecdsa -d 'The encoding of an ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
 p1363\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -207,10 +212,13 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l progress -d 'How to
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l add -d 'Keep the signatures that the image has, and add one'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l replace -d 'Sign anew, without the signatures that the image has'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l allow-published-key -d 'Sign with a key whose private half is public, as those of development boards'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The signature format' -r -f -a "raw\t'The bare signature'
-cms\t'CMS SignedData, for openssl, RAUC and SWUpdate'"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE is a CMS message that holds the content' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The format of the signature or image' -r -f -a "raw\t'The bare signature over the whole file'
+cms\t'CMS SignedData over the whole file, for openssl'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE holds its own' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain to check' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
@@ -221,12 +229,18 @@ tls-server\t'extKeyUsage serverAuth, or none'
 any\t'No rule'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hash -d 'The hash; by default sha256, and sha384 for P-384' -r -f -a "sha256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-security-counter -d 'The least security counter that the image may have' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-version -d 'The least version that the image may have, compared number by number' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hardware -d 'The hardware that the image must be for, as its format writes it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signer-spki -d 'The SHA-256 of the signer\'s SubjectPublicKeyInfo, in hexadecimal' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signer-cn -d 'The common name that the signer\'s certificate must have' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signer-san -d 'A subject alternative name that the signer\'s certificate must have: dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hash -d 'The hash; by default the one that goes with the key' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l rsa -d 'The padding of RSA; by default pss for raw and pkcs1 for cms' -r -f -a "pss\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l rsa -d 'The padding of RSA signatures' -r -f -a "pss\t''
 pkcs1\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ecdsa -d 'The encoding of a raw ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ecdsa -d 'The encoding of an ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
 p1363\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"

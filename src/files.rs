@@ -165,6 +165,30 @@ fn open_named(what: &'static str, path: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+/// Opens a named regular file to be read at any place; returns its length too.
+pub fn open_regular(what: &'static str, path: &Path) -> Result<(File, u64), Error> {
+    let file = open_named(what, path)?;
+    let length = file.metadata().map_err(|source| Error::Read { what, path: path.to_owned(), source })?.len();
+    Ok((file, length))
+}
+
+/// Makes a file without a name in the folder for temporary files: nobody else can open it, and it vanishes with the
+/// process.
+pub fn unnamed() -> io::Result<File> {
+    let folder = std::env::temp_dir();
+    let mode = Mode::from_raw_mode(0o600);
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    match rustix::fs::open(&folder, flags | OFlags::TMPFILE, mode) {
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+            let path = folder.join(temporary_name(OsStr::new("bulla")));
+            let file = rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, mode)?;
+            rustix::fs::unlink(&path)?;
+            Ok(File::from(file))
+        }
+        made => Ok(File::from(made?)),
+    }
+}
+
 /// The size in bytes of a regular file, for a progress bar; `None` for standard input and whatever has no size.
 pub fn size(path: &Path) -> Option<u64> {
     std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len())

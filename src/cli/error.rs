@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Format;
 use crate::files::json_line;
 use crate::store::audit::Fault;
-use crate::{ca, cms, enroll, files, image, key, store, x509};
+use crate::{ca, enroll, files, image, key, store, x509};
 
 /// A wrong command line that clap cannot see.
 #[derive(Debug)]
@@ -270,18 +270,48 @@ fn of_enrolment(error: &enroll::Error) -> Class {
 fn of_image(error: &image::Error) -> Class {
     match error {
         image::Error::Read { .. } => (1, "cannot-read", None, false),
-        image::Error::Copy { .. } => (1, "cannot-write", None, false),
+        image::Error::Copy { .. } | image::Error::Aside { .. } => (1, "cannot-write", None, false),
         image::Error::Empty { .. } => (1, "empty", None, false),
         image::Error::TooLarge { .. } => {
             (1, "too-large", Some("use --as cms, which signs a digest of the image"), false)
         }
+        image::Error::Unfit(unfit) => (1, unfit.code(), hint_of_unfit(unfit), false),
+        image::Error::Setting { .. } => (2, "usage", None, false),
         image::Error::Key(error) => of_key(error),
-        image::Error::Cms(cms::Error::Key(error)) => of_key(error),
+        image::Error::WeakKey(key::Weakness::Published { .. }) => (
+            1,
+            "published-key",
+            Some("make a key of your own: bulla keygen; for a development board add --allow-published-key"),
+            false,
+        ),
+        image::Error::WeakKey(weakness) => (1, weakness.code(), Some("make a new key: bulla keygen -o NAME"), false),
         image::Error::Cms(_) => (1, "cms", None, false),
         image::Error::CertificateNeeded => (2, "usage", Some("add the signer's certificate with --cert FILE"), false),
+        image::Error::KeyNeeded => (2, "usage", Some("add --key KEY"), false),
+        image::Error::SignatureNeeded => (2, "usage", Some("add --signature FILE"), false),
         image::Error::CertificateMismatch => (1, "certificate-mismatch", None, false),
         image::Error::Certificate(refusal) => (1, refusal.code(), None, false),
         image::Error::X509(error) => of_certificate(error),
+        image::Error::Prepared { .. } => {
+            (1, "prepared", Some("give the file that bulla sign --prepare wrote, NAME.json"), false)
+        }
+        image::Error::PreparedDiffers => {
+            (3, "prepared-differs", Some("give the same image, or prepare it again"), false)
+        }
+        image::Error::Program { .. } => (1, "program", None, false),
+    }
+}
+
+fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
+    use image::Unfit;
+    match unfit {
+        Unfit::AlreadySigned => Some("add a signature with --add, or --replace what is there"),
+        Unfit::SignedByKey => Some("sign it anew with --replace"),
+        Unfit::NotSigned => Some("leave --add away to make the first signature"),
+        Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
+        Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE"),
+        Unfit::NoRoom { .. } => Some("make the image smaller, or the slot larger"),
+        Unfit::CannotRemove { .. } | Unfit::NotByKey | Unfit::Malformed { .. } => None,
     }
 }
 

@@ -12,6 +12,7 @@ use super::signature::parse_time;
 use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
+use crate::image::{self, Description, FORMATS, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PublicKey, Signer};
 use crate::x509::{
@@ -21,8 +22,8 @@ use crate::x509::{
 
 /// Say what a file is and what is in it
 ///
-/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER; the type
-/// is found from the content. Nothing is verified but a request's own signature, and no private number is shown.
+/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER, and signed
+/// images; the type is found from the content. Nothing is verified but a request's own signature, and no private number is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,10 +48,22 @@ const SHOWN_ENTRIES: usize = 20;
 const WANTED: &str = "a key, request, certificate, revocation list or CMS message";
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let bytes = files::read("file", &args.file, DOCUMENT_LIMIT)?;
+    let mut observe = |_| {};
+    // An image may be larger than what is read at once, and its first bytes say what it is.
+    let image = match files::size(&args.file) {
+        Some(size) if size > DOCUMENT_LIMIT => image(&mut Source::open(&args.file, &mut observe)?)?,
+        _ => None,
+    };
+    let bytes = match image {
+        Some(found) => return context.answer(started(args).part("documents", found), 0),
+        None => files::read("file", &args.file, DOCUMENT_LIMIT)?,
+    };
+    if let Some(found) = image_in(&bytes, args)? {
+        return context.answer(started(args).part("documents", found), 0);
+    }
     let documents = files::documents(&bytes, &args.file, WANTED)?;
     let at = args.at.unwrap_or(context.now);
-    let mut report = Report::new("bulla.inspect/1").field("file", args.file.to_string_lossy().into_owned());
+    let mut report = started(args);
     if documents.len() > 1 && documents.iter().all(|document| document.kind == Kind::Certificate) {
         report = chain(report, &documents)?;
     }
@@ -59,6 +72,29 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         report = report.part("documents", part);
     }
     context.answer(report, 0)
+}
+
+fn started(args: &Args) -> Report {
+    Report::new("bulla.inspect/1").field("file", args.file.to_string_lossy().into_owned())
+}
+
+fn image_in(bytes: &[u8], args: &Args) -> Result<Option<Report>, image::Error> {
+    // What is empty is nothing at all.
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    image(&mut Source::from_bytes(&args.file, bytes.to_vec(), &mut |_| {}))
+}
+
+/// A signed image, or a signature, of the first format that knows it.
+fn image(source: &mut Source<'_>) -> Result<Option<Report>, image::Error> {
+    source.seekable()?;
+    for format in FORMATS {
+        let Some(Description { kind, rows }) = format.describe(source)? else { continue };
+        let report = Report::of_part().field("kind", kind).field("as", format.name()).line(kind);
+        return Ok(Some(rows.iter().fold(report, |report, (label, value)| report.row(label, printable(value)))));
+    }
+    Ok(None)
 }
 
 fn describe(document: Document, args: &Args, at: Time, context: &Context) -> anyhow::Result<Report> {

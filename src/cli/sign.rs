@@ -1,6 +1,6 @@
 //! `bulla sign`: sign a firmware image or any file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Context;
@@ -9,108 +9,307 @@ use super::keys::{self, PassphraseFrom};
 use super::product;
 use super::progress::Progress;
 use super::report::Report;
-use super::signature::{PurposeArg, SchemeArgs, SignatureFormat};
-use crate::cms::Signing;
-use crate::files::{self, Creation, shown_output};
-use crate::image::{self, Payload, raw};
-use crate::key::{KeyRef, Scheme, Signer};
+use super::signature::{FormatArg, FormatSettings, PurposeArg};
+use crate::files::{self, Creation, Output, json_line, shown, shown_output};
+use crate::image::{
+    self, Existing, ImageFormat, Layout, Maker, Message, Prepared, Settings, Source, Step, format_named,
+};
+use crate::key::{KeyRef, PublicKey, Scheme, Signer, SoftwareKey, Weakness};
+use crate::x509::verify::Purpose;
 use crate::x509::{Chain, Time, rfc3339};
 
 /// Sign a firmware image or any file
 ///
-/// The signature is detached. Keys in files sign ECDSA deterministically (RFC 6979). A certificate that has expired, is
-/// for another key, or is not for signing firmware is refused.
+/// Keys in files sign ECDSA deterministically (RFC 6979). A certificate that has expired, is for another key, or is not
+/// for signing firmware is refused, and so is a key that stands in public documents.
+///
+/// A key that is not at hand signs in two steps: --prepare writes what has to be signed, as NAME.tbs and with its context
+/// as NAME.json; any tool signs it; --attach checks that signature and writes the product.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   $ bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
   $ bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
+  $ bulla sign app.bin --as raw --public-key firmware.pub --prepare to-sign
+  $ bulla sign app.bin --attach app.json --signature app.sig -o app.bin.sig
 
 Environment:
-  SOURCE_DATE_EPOCH   signing time of --as cms in Unix seconds, for reproducible signatures")]
+  SOURCE_DATE_EPOCH   signing time in Unix seconds, for reproducible signatures")]
 pub struct Args {
     /// The file to sign; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The signature format
-    #[arg(long = "as", value_enum, value_name = "FORMAT")]
-    signature_format: SignatureFormat,
+    /// The format of the signature or image
+    #[arg(long = "as", value_parser = FormatArg::parser(), value_name = "FORMAT", id = "as",
+        required_unless_present = "attach", conflicts_with = "attach")]
+    format: Option<FormatArg>,
     /// The private key
-    #[arg(long, value_name = "KEY")]
-    key: KeyRef,
-    /// The signer's certificate, and those above it; needed for cms, checked for raw
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["prepare", "attach", "remove"])]
+    key: Option<KeyRef>,
+    /// The signer's certificate, and those above it; needed for CMS, checked for others
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["attach", "remove"])]
     cert: Option<PathBuf>,
     /// What the certificate must be for
     #[arg(long, value_enum, default_value_t, requires = "cert")]
     purpose: PurposeArg,
-    /// Where the signature goes; `-` is standard output
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    /// Where the signature or signed image goes; `-` is standard output
+    #[arg(short, long, value_name = "FILE", required_unless_present = "prepare")]
+    output: Option<PathBuf>,
     /// The key's passphrase: env:VAR, file:PATH, fd:N or prompt
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", requires = "key")]
     passphrase_from: Option<PassphraseFrom>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
+    /// Keep the signatures that the image has, and add one
+    #[arg(long, conflicts_with_all = ["replace", "remove", "attach"])]
+    add: bool,
+    /// Sign anew, without the signatures that the image has
+    #[arg(long, conflicts_with_all = ["remove", "attach"])]
+    replace: bool,
+    /// Take the signature of this public key out of the image
+    #[arg(long, value_name = "FILE", conflicts_with = "attach")]
+    remove: Option<PathBuf>,
+    /// Sign with a key whose private half is public, as those of development boards
+    #[arg(long)]
+    allow_published_key: bool,
+    /// Write what another tool has to sign, as NAME.tbs and NAME.json
+    #[arg(long, value_name = "NAME", help_heading = "In two steps")]
+    prepare: Option<PathBuf>,
+    /// The public half of the key that is to sign
+    #[arg(long, value_name = "FILE", requires = "prepare", conflicts_with_all = ["key", "attach"],
+        help_heading = "In two steps")]
+    public_key: Option<PathBuf>,
+    /// What was prepared, NAME.json
+    #[arg(long, value_name = "FILE", requires = "signature", help_heading = "In two steps")]
+    attach: Option<PathBuf>,
+    /// The signature that another tool made
+    #[arg(long, value_name = "FILE", requires = "attach", help_heading = "In two steps")]
+    signature: Option<PathBuf>,
     #[command(flatten)]
-    scheme: SchemeArgs,
+    settings: FormatSettings<true>,
 }
 
 /// A signer that ends within this many days is worth a warning.
 const WARN_DAYS: i64 = 90;
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let output = product::output(&args.output, Creation { private: false, replace: args.force }, context)?;
+    if let Some(prepared) = &args.attach {
+        return attach(&args, prepared, context);
+    }
+    let format = args.format.ok_or_else(|| Usage("say the format: --as FORMAT".to_owned()))?.format();
     let chain = args.cert.as_deref().map(Chain::read).transpose()?;
-    let key = keys::open(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
-    let (scheme, encoding) = args.scheme.resolve(args.signature_format, key.public_key().key_type())?;
-    if let Some(chain) = &chain {
-        image::check_signer(chain, key.public_key(), args.purpose.into(), context.now)?;
-        warn_about(chain, context);
+    let job = Job { format, settings: args.settings.of(format)?, chain, time: context.now };
+    match (&args.remove, &args.prepare) {
+        (Some(key), _) => remove(&args, &job, key, context),
+        (None, Some(name)) => prepare(&args, job, name, context),
+        (None, None) => sign(&args, job, context),
+    }
+}
+
+/// What is to be done, apart from the key.
+struct Job {
+    format: &'static dyn ImageFormat,
+    settings: Settings,
+    chain: Option<Chain>,
+    time: Time,
+}
+
+impl Job {
+    fn maker<'a>(&'a self, args: &Args, key: Option<&'a PublicKey>) -> Maker<'a> {
+        let existing = match (args.add, args.replace) {
+            (true, _) => Existing::Keep,
+            (_, true) => Existing::Replace,
+            _ => Existing::Refuse,
+        };
+        Maker { key, chain: self.chain.as_ref(), time: self.time, existing }
+    }
+
+    /// Looks whether the key and its certificate may sign.
+    fn check(&mut self, args: &Args, key: &PublicKey, context: &Context) -> anyhow::Result<()> {
+        match image::check_key(key) {
+            Err(image::Error::WeakKey(Weakness::Published { name })) if args.allow_published_key => {
+                context.warn(format!("the private half of this key is published: {name}"));
+            }
+            checked => checked?,
+        }
+        if let Some(chain) = &self.chain {
+            image::check_signer(chain, key, Purpose::from(args.purpose), context.now)?;
+            warn_about(chain, self.format, context);
+        } else if !self.format.takes_bare_keys() {
+            let message = format!("--as {} needs the signer's certificate: add --cert FILE", self.format.name());
+            return Err(Usage(message).into());
+        }
+        self.time = signing_time(self.chain.as_ref(), context)?;
+        Ok(())
+    }
+}
+
+/// Where the product goes; made before the work starts.
+fn output(args: &Args, context: &Context) -> anyhow::Result<Output> {
+    let path = args.output.as_ref().ok_or_else(|| Usage("say where the product goes: -o FILE".to_owned()))?;
+    product::output(path, Creation { private: false, replace: args.force }, context)
+}
+
+fn sign(args: &Args, mut job: Job, context: &Context) -> anyhow::Result<ExitCode> {
+    let output = output(args, context)?;
+    let key: Option<SoftwareKey> = match &args.key {
+        Some(key) => Some(keys::open(key, keys::own(args.passphrase_from.as_ref()), context)?),
+        None => None,
+    };
+    let public = key.as_ref().map(|key| key.public_key());
+    if let Some(public) = public {
+        job.check(args, public, context)?;
     }
     let mut progress = Progress::new(context, "signing", files::size(&args.file));
     let mut observe = |done| progress.observe(done);
-    let mut payload = Payload::open(&args.file, &mut observe)?;
-    let mut report = Report::new("bulla.sign/1");
-    let signature = match (args.signature_format, &chain) {
-        (SignatureFormat::Raw, _) => raw::sign(&mut payload, &key, scheme, encoding)?,
-        (SignatureFormat::Cms, None) => {
-            return Err(Usage("--as cms needs the signer's certificate: add --cert FILE".to_owned()).into());
-        }
-        (SignatureFormat::Cms, Some(chain)) => {
-            let signing_time = signing_time(chain, context)?;
-            report = report.field("signing_time", rfc3339(signing_time));
-            if scheme == Scheme::Ed25519 {
-                context.warn("OpenSSL 3 cannot verify CMS with Ed25519, and so RAUC and SWUpdate cannot either");
-            }
-            let signing = Signing { signer: &key, scheme, chain: chain.without_root(), signing_time };
-            image::cms::sign(&mut payload, &signing)?
-        }
-    };
-    drop(payload);
+    let mut source = Source::open(&args.file, &mut observe)?;
+    let signer = key.as_ref().map(|key| key as &dyn Signer);
+    let signed = image::sign(job.format, &mut source, signer, &job.maker(args, public), &job.settings)?;
+    write(&mut source, &signed.layout, output)?;
+    drop(source);
     drop(progress);
-    output.write(&signature)?;
-    context.done(
-        report
-            .line(format!("{}: {scheme} signature over {}", shown_output(&args.output), files::shown(&args.file)))
-            .field("output", args.output.to_string_lossy().into_owned())
-            .field("file", args.file.to_string_lossy().into_owned())
-            .field("as", args.signature_format.name())
-            .field("scheme", scheme.to_string())
-            .field("spki_sha256", key.public_key().fingerprint().to_string()),
-    )
+    finish(args, job.format, signed.scheme, public, job.chain.as_ref().map(|_| job.time), context)
+}
+
+fn remove(args: &Args, job: &Job, key: &Path, context: &Context) -> anyhow::Result<ExitCode> {
+    let output = output(args, context)?;
+    let key = PublicKey::read(key)?;
+    let mut observe = |_| {};
+    let mut source = Source::open(&args.file, &mut observe)?;
+    let layout = job.format.remove(&mut source, &key)?;
+    write(&mut source, &layout, output)?;
+    drop(source);
+    finish(args, job.format, None, Some(&key), None, context)
+}
+
+fn prepare(args: &Args, mut job: Job, name: &Path, context: &Context) -> anyhow::Result<ExitCode> {
+    let key = args.public_key.as_ref().ok_or_else(|| Usage("--prepare needs --public-key FILE".to_owned()))?;
+    let key = PublicKey::read(key)?;
+    job.check(args, &key, context)?;
+    let mut progress = Progress::new(context, "preparing", files::size(&args.file));
+    let mut observe = |done| progress.observe(done);
+    let mut source = Source::open(&args.file, &mut observe)?;
+    let prepared = Prepared::new(job.format, &mut source, &job.maker(args, Some(&key)), &job.settings)?;
+    drop(source);
+    drop(progress);
+    write_prepared(args, name, &prepared, context)
+}
+
+/// Writes `NAME.tbs`, then `NAME.json`: who finds the second has the first.
+fn write_prepared(args: &Args, name: &Path, prepared: &Prepared, context: &Context) -> anyhow::Result<ExitCode> {
+    let with = |ending: &str| {
+        let mut path = name.as_os_str().to_owned();
+        path.push(ending);
+        PathBuf::from(path)
+    };
+    let (json, bytes) = (with(".json"), with(".tbs"));
+    let creation = Creation { private: false, replace: args.force };
+    let json_output = product::output(&json, creation, context)?;
+    product::output(&bytes, creation, context)?.write(prepared.to_be_signed())?;
+    json_output.write(format!("{}\n", json_line(&prepared.to_json())).as_bytes())?;
+    let (input, what) = match &prepared.message {
+        Message::Digest(digest) => (format!("the {} digest", digest.hash()), "digest"),
+        Message::Bytes(_) => ("the message".to_owned(), "message"),
+    };
+    let report = Report::new("bulla.sign/1")
+        .line(format!("{}: sign {input} in it with {}", shown(&bytes), prepared.scheme))
+        .line(format!("{}: attach that signature with it", shown(&json)))
+        .field("prepared", json.to_string_lossy().into_owned())
+        .field("to_be_signed", bytes.to_string_lossy().into_owned())
+        .field("input", what)
+        .field("file", args.file.to_string_lossy().into_owned())
+        .field("as", prepared.format.clone())
+        .field("scheme", prepared.scheme.to_string())
+        .field("round", prepared.signatures.len() + 1)
+        .field("spki_sha256", prepared.key.fingerprint().to_string());
+    context.done(report)
+}
+
+fn attach(args: &Args, path: &Path, context: &Context) -> anyhow::Result<ExitCode> {
+    let prepared = Prepared::from_json(&files::read("prepared signature", path, files::DOCUMENT_LIMIT)?)?;
+    let format = format_named(&prepared.format).ok_or(image::Error::Prepared { what: "the format is unknown" })?;
+    let path = args.signature.as_ref().ok_or_else(|| Usage("--attach needs --signature FILE".to_owned()))?;
+    let signature = image::read_signature(path)?;
+    let output = args.output.as_ref().map(|_| output(args, context)).transpose()?;
+    let (key, scheme) = (prepared.key.clone(), prepared.scheme);
+    let time = prepared.chain.as_ref().map(|_| prepared.time);
+    let mut progress = Progress::new(context, "attaching", files::size(&args.file));
+    let mut observe = |done| progress.observe(done);
+    let mut source = Source::open(&args.file, &mut observe)?;
+    match prepared.attach(format, &mut source, &signature)? {
+        Step::Done(layout) => {
+            let output = output.ok_or_else(|| Usage("all signatures are there: add -o FILE".to_owned()))?;
+            write(&mut source, &layout, output)?;
+            drop(source);
+            drop(progress);
+            finish(args, format, Some(scheme), Some(&key), time, context)
+        }
+        Step::Again(next) => {
+            drop(source);
+            drop(progress);
+            let again = || Usage(format!("{} signs once more: add --prepare NAME", format.name()));
+            write_prepared(args, args.prepare.as_ref().ok_or_else(again)?, &next, context)
+        }
+    }
+}
+
+/// Writes a product whole, or not at all.
+fn write(source: &mut Source<'_>, layout: &Layout, output: Output) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let path = output.path().to_owned();
+    let mut staged = output.stage()?;
+    source
+        .lay_out(layout, &mut |bytes| staged.write_all(bytes).map_err(|source| image::Error::Copy { source }))
+        .map_err(|error| match error {
+            image::Error::Copy { source } => anyhow::Error::new(files::Error::Write { path, source }),
+            error => error.into(),
+        })?;
+    Ok(staged.commit()?)
+}
+
+fn finish(
+    args: &Args,
+    format: &dyn ImageFormat,
+    scheme: Option<Scheme>,
+    key: Option<&PublicKey>,
+    time: Option<Time>,
+    context: &Context,
+) -> anyhow::Result<ExitCode> {
+    let output = args.output.clone().unwrap_or_default();
+    let (file, shown) = (shown(&args.file), shown_output(&output));
+    let done = match (scheme, &args.remove) {
+        (Some(scheme), _) => format!("{shown}: {scheme} signature over {file}"),
+        (None, Some(_)) => format!("{shown}: {file} without the signature"),
+        (None, None) => format!("{shown}: {file} without a signature"),
+    };
+    if scheme == Some(Scheme::Ed25519) && !format.takes_bare_keys() {
+        context.warn("OpenSSL 3 cannot verify CMS with Ed25519, and so RAUC and SWUpdate cannot either");
+    }
+    let mut report = Report::new("bulla.sign/1")
+        .line(done)
+        .field("output", output.to_string_lossy().into_owned())
+        .field("file", args.file.to_string_lossy().into_owned())
+        .field("as", format.name())
+        .field("scheme", scheme.map(|scheme| scheme.to_string()))
+        .field("spki_sha256", key.map(|key| key.fingerprint().to_string()));
+    if let Some(time) = time {
+        report = report.field("signing_time", rfc3339(time));
+    }
+    context.done(report)
 }
 
 /// Warns of a certificate that ends soon, or that devices with OpenSSL's default purpose will refuse.
-fn warn_about(chain: &Chain, context: &Context) {
+fn warn_about(chain: &Chain, format: &dyn ImageFormat, context: &Context) {
     let leaf = chain.leaf();
     let days = (leaf.not_after() - context.now).whole_days();
     if days < WARN_DAYS {
         context.warn(format!("the signer's certificate ends in {days} days, on {}", rfc3339(leaf.not_after())));
     }
     let email = const_oid::db::rfc5280::ID_KP_EMAIL_PROTECTION;
-    if leaf.extended_key_usage().is_ok_and(|usages| usages.is_some_and(|usages| !usages.contains(&email))) {
+    let lacks_email =
+        leaf.extended_key_usage().is_ok_and(|usages| usages.is_some_and(|usages| !usages.contains(&email)));
+    if lacks_email && !format.takes_bare_keys() {
         context.warn(
             "the signer's certificate lacks extKeyUsage emailProtection: RAUC, SWUpdate and openssl cms refuse it by default",
         );
@@ -118,12 +317,12 @@ fn warn_about(chain: &Chain, context: &Context) {
 }
 
 /// Now, or what SOURCE_DATE_EPOCH says; refused outside the signer's validity, where no verifier would believe it.
-fn signing_time(chain: &Chain, context: &Context) -> anyhow::Result<Time> {
+fn signing_time(chain: Option<&Chain>, context: &Context) -> anyhow::Result<Time> {
     let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(context.now) };
     let parsed = text.to_str().and_then(|text| text.parse::<i64>().ok());
     let time = parsed.and_then(|seconds| Time::from_unix_timestamp(seconds).ok());
     let time = time.ok_or_else(|| Usage("SOURCE_DATE_EPOCH is not a number of Unix seconds".to_owned()))?;
-    let leaf = chain.leaf();
+    let Some(leaf) = chain.map(Chain::leaf) else { return Ok(time) };
     if time < leaf.not_before() || time > leaf.not_after() {
         let (from, until) = (rfc3339(leaf.not_before()), rfc3339(leaf.not_after()));
         let message = format!(

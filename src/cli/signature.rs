@@ -1,103 +1,111 @@
 //! Flags that say what a signature is and what it is for, shared by `sign` and `verify`.
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
 
 use super::error::Usage;
-use crate::image::raw;
-use crate::key::{Hash, KeyType, Scheme};
+use crate::image::{At, FORMATS, ImageFormat, Setting, Settings, Takes, format_named};
 use crate::x509::Time;
 use crate::x509::verify::Purpose;
 
-/// The signature formats, the same words in `sign` and `verify`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SignatureFormat {
-    /// The bare signature
-    Raw,
-    /// CMS SignedData, for openssl, RAUC and SWUpdate
-    Cms,
+/// A format, as `--as` names it.
+#[derive(Clone, Copy)]
+pub struct FormatArg(&'static dyn ImageFormat);
+
+impl FormatArg {
+    /// The format.
+    pub fn format(self) -> &'static dyn ImageFormat {
+        self.0
+    }
+
+    /// Reads the name of a format.
+    pub fn parser() -> impl TypedValueParser<Value = Self> {
+        let names = FORMATS.iter().map(|format| PossibleValue::new(format.name()).help(format.about()));
+        // Only names of formats get this far.
+        PossibleValuesParser::new(names).map(|name| Self(format_named(&name).unwrap_or(FORMATS[0])))
+    }
 }
 
-impl SignatureFormat {
-    /// The word on the command line and in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Cms => "cms",
+impl std::fmt::Debug for FormatArg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
+/// What was set of the formats: one flag for each setting, made from the table of formats.
+#[derive(Debug)]
+pub struct FormatSettings<const SIGNING: bool>(Settings);
+
+impl<const SIGNING: bool> FormatSettings<SIGNING> {
+    fn counts(setting: &Setting) -> bool {
+        matches!((setting.at, SIGNING), (At::Both, _) | (At::Signing, true) | (At::Verifying, false))
+    }
+
+    /// The settings, where all of them are of this format.
+    pub fn of(&self, format: &dyn ImageFormat) -> Result<Settings, Usage> {
+        let of_format =
+            |name: &str| format.settings().iter().any(|setting| setting.name == name && Self::counts(setting));
+        match self.0.iter().find(|(name, _)| !of_format(name)) {
+            Some((name, _)) => Err(Usage(format!("--{name} does not go with --as {}", format.name()))),
+            None => Ok(self.0.clone()),
         }
     }
+
+    /// Each setting once, with the names of the formats that have it.
+    fn table() -> Vec<(&'static Setting, Vec<&'static str>)> {
+        let mut table: Vec<(&Setting, Vec<&str>)> = Vec::new();
+        for format in FORMATS {
+            for setting in format.settings().iter().filter(|setting| Self::counts(setting)) {
+                match table.iter_mut().find(|(found, _)| found.name == setting.name) {
+                    Some((_, formats)) => formats.push(format.name()),
+                    None => table.push((setting, vec![format.name()])),
+                }
+            }
+        }
+        table
+    }
 }
 
-/// The scheme of a signature, where it is not the key's usual one.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Scheme")]
-pub struct SchemeArgs {
-    /// The hash; by default sha256, and sha384 for P-384
-    #[arg(long, value_enum)]
-    hash: Option<HashArg>,
-    /// The padding of RSA; by default pss for raw and pkcs1 for cms
-    #[arg(long, value_enum)]
-    rsa: Option<Padding>,
-    /// The encoding of a raw ECDSA signature: der, or p1363 for r||s
-    #[arg(long, value_enum)]
-    ecdsa: Option<EcdsaEncoding>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum HashArg {
-    Sha256,
-    Sha384,
-    Sha512,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Padding {
-    Pss,
-    Pkcs1,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum EcdsaEncoding {
-    Der,
-    P1363,
-}
-
-impl SchemeArgs {
-    /// Whether any of the flags was given.
-    pub fn is_given(&self) -> bool {
-        self.hash.is_some() || self.rsa.is_some() || self.ecdsa.is_some()
+impl<const SIGNING: bool> clap::Args for FormatSettings<SIGNING> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        Self::table().into_iter().fold(command, |command, (setting, formats)| {
+            let arg = Arg::new(setting.name)
+                .long(setting.name)
+                .help(setting.help)
+                .help_heading(format!("With --as {}", formats.join(", ")));
+            command.arg(match setting.takes {
+                Takes::Nothing => arg.action(ArgAction::SetTrue),
+                Takes::One(what) => arg.value_name(what).action(ArgAction::Set).allow_hyphen_values(true),
+                Takes::Many(what) => arg.value_name(what).action(ArgAction::Append).allow_hyphen_values(true),
+                Takes::OneOf(words) => arg.value_parser(PossibleValuesParser::new(words)).action(ArgAction::Set),
+            })
+        })
     }
 
-    /// The scheme for a key; flags that make no sense for it are refused.
-    pub fn resolve(&self, format: SignatureFormat, key: KeyType) -> Result<(Scheme, raw::Encoding), Usage> {
-        let refuse = |flag: &str| Usage(format!("{flag} does not go with an {key} key and this format"));
-        let usual = match format {
-            SignatureFormat::Raw => raw::usual_scheme(key),
-            SignatureFormat::Cms => key.usual_scheme(),
-        };
-        let hash = self.hash.map(|hash| match hash {
-            HashArg::Sha256 => Hash::Sha256,
-            HashArg::Sha384 => Hash::Sha384,
-            HashArg::Sha512 => Hash::Sha512,
-        });
-        let scheme = match (usual, self.rsa) {
-            (Scheme::Ecdsa(own), None) => Scheme::Ecdsa(hash.unwrap_or(own)),
-            (Scheme::Ed25519, None) if hash.is_none() => Scheme::Ed25519,
-            (Scheme::Ed25519, None) => return Err(refuse("--hash")),
-            (Scheme::Ecdsa(_) | Scheme::Ed25519, Some(_)) => return Err(refuse("--rsa")),
-            (Scheme::RsaPss(own), None) => Scheme::RsaPss(hash.unwrap_or(own)),
-            (Scheme::RsaPkcs1(own), None) => Scheme::RsaPkcs1(hash.unwrap_or(own)),
-            (Scheme::RsaPss(own) | Scheme::RsaPkcs1(own), Some(Padding::Pss)) => Scheme::RsaPss(hash.unwrap_or(own)),
-            (Scheme::RsaPss(own) | Scheme::RsaPkcs1(own), Some(Padding::Pkcs1)) => {
-                Scheme::RsaPkcs1(hash.unwrap_or(own))
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<const SIGNING: bool> clap::FromArgMatches for FormatSettings<SIGNING> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut settings = Settings::default();
+        for (Setting { name, takes, .. }, _) in Self::table() {
+            match takes {
+                Takes::Nothing if matches.get_flag(name) => settings.add(name, ""),
+                Takes::Nothing => {}
+                _ => {
+                    let values = matches.get_many::<String>(name).into_iter().flatten();
+                    values.for_each(|value| settings.add(name, value.as_str()));
+                }
             }
-        };
-        let encoding = match (self.ecdsa, scheme, format) {
-            (None, ..) => raw::Encoding::Der,
-            (Some(EcdsaEncoding::Der), Scheme::Ecdsa(_), SignatureFormat::Raw) => raw::Encoding::Der,
-            (Some(EcdsaEncoding::P1363), Scheme::Ecdsa(_), SignatureFormat::Raw) => raw::Encoding::P1363,
-            (Some(_), ..) => return Err(refuse("--ecdsa")),
-        };
-        Ok((scheme, encoding))
+        }
+        Ok(Self(settings))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

@@ -10,14 +10,13 @@ use super::Context;
 use super::error::Usage;
 use super::product;
 use super::progress::Progress;
-use super::report::Report;
-use super::signature::{PurposeArg, SchemeArgs, SignatureFormat, parse_time};
-use crate::cms::SignedData;
-use crate::files::{self, Creation, Kind, Output, printable, shown};
-use crate::image::{self, Bad, Good, Payload, Policy, Trust, Verdict, raw};
+use super::report::{Report, row};
+use super::signature::{FormatArg, FormatSettings, PurposeArg, parse_time};
+use crate::files::{self, Creation, Output, printable, shown};
+use crate::image::{self, Bad, Demands, Detached, Evidence, Good, Policy, Source, Trust, Verdict};
 use crate::key::PublicKey;
 use crate::x509::verify::Anchors;
-use crate::x509::{self, Certificate, Chain, Time, read_certificates, rfc3339};
+use crate::x509::{self, AltName, Certificate, Chain, Time, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
 ///
@@ -33,10 +32,10 @@ pub struct Args {
     /// The signed file; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The signature format
-    #[arg(long = "as", value_enum, value_name = "FORMAT")]
-    signature_format: SignatureFormat,
-    /// The detached signature; without it FILE is a CMS message that holds the content
+    /// The format of the signature or image
+    #[arg(long = "as", value_parser = FormatArg::parser(), value_name = "FORMAT", id = "as")]
+    format: FormatArg,
+    /// The detached signature; without it FILE holds its own
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Trust this public key to have signed
@@ -64,7 +63,66 @@ pub struct Args {
     #[arg(long, requires = "output")]
     force: bool,
     #[command(flatten)]
-    scheme: SchemeArgs,
+    demands: DemandArgs,
+    #[command(flatten)]
+    settings: FormatSettings<false>,
+}
+
+/// What is asked beyond a signature of somebody who is trusted.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Demands")]
+struct DemandArgs {
+    /// The least security counter that the image may have
+    #[arg(long, value_name = "NUMBER")]
+    min_security_counter: Option<u32>,
+    /// The least version that the image may have, compared number by number
+    #[arg(long, value_name = "VERSION")]
+    min_version: Option<String>,
+    /// The hardware that the image must be for, as its format writes it
+    #[arg(long, value_name = "NAME")]
+    hardware: Option<String>,
+    /// The SHA-256 of the signer's SubjectPublicKeyInfo, in hexadecimal
+    #[arg(long, value_name = "DIGEST", value_parser = parse_sha256)]
+    signer_spki: Option<String>,
+    /// The common name that the signer's certificate must have
+    #[arg(long, value_name = "TEXT", conflicts_with = "public_key")]
+    signer_cn: Option<String>,
+    /// A subject alternative name that the signer's certificate must have: dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS
+    #[arg(long, value_name = "NAME", value_parser = parse_alt_name, conflicts_with = "public_key")]
+    signer_san: Option<AltName>,
+}
+
+impl DemandArgs {
+    fn demands(&self) -> Demands {
+        let Self { min_security_counter, min_version, hardware, signer_spki, signer_cn, signer_san } = self;
+        Demands {
+            min_security_counter: *min_security_counter,
+            min_version: min_version.clone(),
+            hardware: hardware.clone(),
+            signer_spki: signer_spki.clone(),
+            signer_cn: signer_cn.clone(),
+            signer_san: signer_san.clone(),
+        }
+    }
+}
+
+/// Reads a SHA-256 in hexadecimal, with or without colons.
+fn parse_sha256(text: &str) -> Result<String, String> {
+    let digits = text.replace(':', "").to_ascii_lowercase();
+    let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { Ok(digits) } else { Err("must be 64 hexadecimal digits".to_owned()) }
+}
+
+/// Reads `dns:NAME` and the like.
+fn parse_alt_name(text: &str) -> Result<AltName, String> {
+    let parsed = match text.split_once(':') {
+        Some(("dns", name)) => AltName::dns(name),
+        Some(("ip", address)) => AltName::ip(address),
+        Some(("uri", uri)) => AltName::uri(uri),
+        Some(("email", address)) => AltName::email(address),
+        _ => return Err("must be dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS".to_owned()),
+    };
+    parsed.map_err(|error| error.to_string())
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
@@ -76,29 +134,37 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Ok(offered) => offered,
         Err(bad) => return context.answer(bad_report(&args, &bad), 3),
     };
+    let format = args.format.format();
+    let settings = args.settings.of(format)?;
     let policy = policy(&args, offered.untrusted, context)?;
+    if args.signature.is_some() && !format.is_detached() {
+        return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());
+    }
+    let signature = match args.signature.as_deref() {
+        Some(path) => Some((path, image::read_signature(path)?)),
+        None => None,
+    };
+    let evidence = Evidence {
+        signature: signature.as_ref().map(|(path, bytes)| Detached { path, bytes }),
+        signer: offered.signer.as_ref(),
+        policy: &policy,
+    };
     let creation = Creation { private: false, replace: args.force };
     let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
     let mut staged = output.map(Output::stage).transpose()?;
     let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
     let mut progress = Progress::new(context, "verifying", files::size(&args.file));
     let mut observe = |done| progress.observe(done);
-    let verdict = match args.signature_format {
-        SignatureFormat::Raw => raw(&args, &policy, offered.signer.as_ref(), copy, &mut observe),
-        SignatureFormat::Cms => cms(&args, &policy, copy, &mut observe),
-    };
+    let mut source = Source::open(&args.file, &mut observe)?.copy_to(copy);
+    let verdict = image::verify(format, &mut source, &evidence, &settings);
+    drop(source);
     drop(progress);
     let verdict = match verdict {
-        Err(error) => match error.downcast::<image::Error>()? {
-            // Evidence that is empty is wrong evidence.
-            error @ image::Error::Empty { .. } => Verdict::Bad(Bad { code: "empty", words: error.to_string() }),
-            image::Error::Copy { source } => {
-                let path = args.output.unwrap_or_default();
-                return Err(files::Error::Write { path, source }.into());
-            }
-            error => return Err(error.into()),
-        },
-        Ok(verdict) => verdict,
+        Err(image::Error::Copy { source }) => {
+            let path = args.output.unwrap_or_default();
+            return Err(files::Error::Write { path, source }.into());
+        }
+        verdict => verdict?,
     };
     match verdict {
         Verdict::Good(good) => {
@@ -152,75 +218,8 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
             return Err(Usage("say whom to trust: --trust, --cert or --public-key".to_owned()).into());
         }
     };
-    Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at: args.at.unwrap_or(context.now) })
-}
-
-fn raw<'a>(
-    args: &Args,
-    policy: &Policy,
-    signer: Option<&Certificate>,
-    copy: Option<&'a mut dyn Write>,
-    observe: &'a mut dyn FnMut(u64),
-) -> anyhow::Result<Verdict> {
-    let path = args.signature.as_ref().ok_or_else(|| Usage("--as raw needs --signature FILE".to_owned()))?;
-    let signature = image::read_signature(path)?;
-    let key = match raw::signer_key(policy, signer) {
-        // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
-        Err(image::Error::X509(error)) if signer.is_some() => {
-            return Ok(Verdict::Bad(Bad { code: "certificate-key", words: error.to_string() }));
-        }
-        key => key?,
-    };
-    let scheme = args.scheme.resolve(SignatureFormat::Raw, key.key_type())?;
-    let mut payload = Payload::open(&args.file, observe)?.copy_to(copy);
-    Ok(raw::verify(&mut payload, &signature, scheme, signer, policy)?)
-}
-
-fn cms<'a>(
-    args: &Args,
-    policy: &Policy,
-    copy: Option<&'a mut dyn Write>,
-    observe: &'a mut dyn FnMut(u64),
-) -> anyhow::Result<Verdict> {
-    if args.scheme.is_given() {
-        return Err(
-            Usage("a CMS message names its scheme: --hash, --rsa and --ecdsa are for --as raw".to_owned()).into()
-        );
-    }
-    let message_path = args.signature.as_ref().unwrap_or(&args.file);
-    let bytes = image::read_signature(message_path)?;
-    let mut message = match signed_data(&bytes, message_path) {
-        Ok(message) => message,
-        Err(bad) => return Ok(Verdict::Bad(bad)),
-    };
-    let mut payload = match (&args.signature, message.content.take()) {
-        (Some(_), None) => Payload::open(&args.file, observe)?,
-        (None, Some(content)) => Payload::from_bytes(&args.file, content, observe),
-        (Some(_), Some(_)) => {
-            let words = "the message holds a content of its own, and a detached one is expected".to_owned();
-            return Ok(Verdict::Bad(Bad { code: "not-detached", words }));
-        }
-        (None, None) => {
-            return Err(
-                Usage("the message is detached: give the file, and the message with --signature".to_owned()).into()
-            );
-        }
-    }
-    .copy_to(copy);
-    Ok(image::cms::verify(&mut payload, &message, policy)?)
-}
-
-/// Reads a CMS message, PEM or DER. What cannot be parsed is wrong evidence, not a failure to ask.
-fn signed_data(bytes: &[u8], path: &Path) -> Result<SignedData, Bad> {
-    let bad = |words: String| Bad { code: "malformed", words };
-    let mut documents = files::documents(bytes, path, "a CMS message").map_err(|error| bad(error.to_string()))?;
-    match (documents.pop(), documents.is_empty()) {
-        (Some(document), true) => {
-            let document = document.expect(Kind::Cms, path).map_err(|error| bad(error.to_string()))?;
-            SignedData::from_bytes(&document.der).map_err(|error| bad(error.to_string()))
-        }
-        _ => Err(bad(format!("{} holds several documents", shown(path)))),
-    }
+    let at = args.at.unwrap_or(context.now);
+    Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at, demands: args.demands.demands() })
 }
 
 fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
@@ -228,7 +227,7 @@ fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
         .line(format!("good  {}", shown(&args.file)))
         .field("verdict", "good")
         .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", args.signature_format.name())
+        .field("as", args.format.format().name())
         .field("covered", good.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
@@ -246,18 +245,35 @@ fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
             .collect();
         report = report.field("chain", chain);
     }
-    report =
-        report.line(super::report::row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
-    report = report.line(super::report::row("scheme", &good.scheme.to_string()));
+    report = report.line(row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
+    report = report.line(row("scheme", &good.scheme.to_string()));
     if let Some(digest) = &good.digest {
         report = report.row("digest", format!("{}:{digest}", digest.hash()));
     }
     if let Some(time) = good.signing_time {
         report = report
-            .line(super::report::row("signed", &format!("{} (the signer's claim)", rfc3339(time))))
+            .line(row("signed", &format!("{} (the signer's claim)", rfc3339(time))))
             .field("signing_time", rfc3339(time));
     }
-    report.line(super::report::row("covered", &format!("{} bytes, the whole file", good.covered)))
+    let facts = &good.facts;
+    report = report
+        .field("version", facts.version.clone())
+        .field("security_counter", facts.security_counter)
+        .field("hardware", facts.hardware.clone());
+    if let Some(version) = &facts.version {
+        report = report.line(row("version", &printable(version)));
+    }
+    if let Some(counter) = facts.security_counter {
+        report = report.line(row("counter", &counter.to_string()));
+    }
+    for hardware in &facts.hardware {
+        report = report.line(row("hardware", &printable(hardware)));
+    }
+    for (label, value) in &facts.remarks {
+        report = report.row(label, printable(value));
+    }
+    let whole = if args.format.format().is_detached() { ", the whole file" } else { "" };
+    report.line(row("covered", &format!("{} bytes{whole}", good.covered)))
 }
 
 fn bad_report(args: &Args, bad: &Bad) -> Report {
@@ -265,7 +281,7 @@ fn bad_report(args: &Args, bad: &Bad) -> Report {
         .line(format!("bad   {}: {} ({})", shown(&args.file), printable(&bad.words), bad.code))
         .field("verdict", "bad")
         .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", args.signature_format.name())
+        .field("as", args.format.format().name())
         .field("code", bad.code)
         .field("reason", printable(&bad.words))
 }

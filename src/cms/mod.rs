@@ -6,14 +6,14 @@
 
 use std::fmt;
 
-use crate::{key, x509};
+use crate::x509;
 
 mod ber;
 mod read;
 mod write;
 
-pub use read::{SignedData, SignerIdentifier, SignerInfo};
-pub use write::Signing;
+pub use read::{Claim, SignedData, SignerIdentifier, SignerInfo};
+pub use write::{Content, Unsigned, digest_hash};
 
 /// `AlgorithmIdentifier` of rsaEncryption with NULL: in a SignerInfo it stands for PKCS#1 v1.5 with the signer's digest
 /// (RFC 3370 section 3.2), and some peers read no other name for that.
@@ -29,8 +29,6 @@ pub enum Error {
     NotSignedData { found: String },
     /// A certificate in it could not be read or written.
     Certificate(x509::Error),
-    /// The key could not sign.
-    Key(key::Error),
 }
 
 impl fmt::Display for Error {
@@ -39,7 +37,6 @@ impl fmt::Display for Error {
             Self::Malformed { what } => write!(f, "the CMS message is malformed: {what}"),
             Self::NotSignedData { found } => write!(f, "the CMS message is {found}, not signed data"),
             Self::Certificate(error) => write!(f, "a certificate in the CMS message: {error}"),
-            Self::Key(error) => error.fmt(f),
         }
     }
 }
@@ -48,15 +45,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Certificate(error) => error.source(),
-            Self::Key(error) => error.source(),
             _ => None,
         }
-    }
-}
-
-impl From<key::Error> for Error {
-    fn from(error: key::Error) -> Self {
-        Self::Key(error)
     }
 }
 
@@ -73,8 +63,6 @@ pub enum Refusal {
     Attributes { why: &'static str },
     /// The content is not what was signed.
     Digest,
-    /// The signature is not the signer's.
-    Signature,
     /// The signer's certificate is not there.
     NoCertificate,
 }
@@ -88,7 +76,6 @@ impl Refusal {
             Self::ContentType { .. } => "content-type",
             Self::Attributes { .. } => "signed-attributes",
             Self::Digest => "digest",
-            Self::Signature => "signature",
             Self::NoCertificate => "no-signer-certificate",
         }
     }
@@ -103,7 +90,6 @@ impl fmt::Display for Refusal {
             Self::ContentType { found } => write!(f, "the signed content is of type {found}, not data"),
             Self::Attributes { why } => write!(f, "the signed attributes {why}"),
             Self::Digest => f.write_str("the content is not what was signed"),
-            Self::Signature => f.write_str("the signature does not match"),
             Self::NoCertificate => f.write_str("the signer's certificate is not in the message"),
         }
     }

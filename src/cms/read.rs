@@ -6,7 +6,7 @@ use der::asn1::{AnyRef, GeneralizedTime, OctetStringRef, UtcTime};
 use der::{Decode, Tag};
 
 use super::{Error, RSA_ENCRYPTION, Refusal, ber};
-use crate::key::{self, Digest, Hash, Input, PublicKey, Scheme};
+use crate::key::{self, Digest, Hash, Scheme};
 use crate::x509::{CONTEXT_0, Certificate, Time, members};
 
 /// Most certificates taken from one message. A chain has below ten; each costs a parse, and a peer chooses them.
@@ -58,6 +58,19 @@ pub struct SignerInfo {
     /// The whole signature AlgorithmIdentifier.
     signature_algorithm: Vec<u8>,
     signature: Vec<u8>,
+}
+
+/// A signature in a message, and what it covers.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The signed attributes, as they are signed; where there are none, the content itself is signed.
+    pub attributes: Option<Vec<u8>>,
+    /// The signature.
+    pub signature: Vec<u8>,
+    /// The time at which the signer claims to have signed.
+    pub signing_time: Option<Time>,
 }
 
 /// How a signer is named (RFC 5652 section 5.3).
@@ -144,28 +157,17 @@ impl SignedData {
         all.find(|certificate| signer.identifier.names(certificate)).ok_or(Refusal::NoCertificate)
     }
 
-    /// Checks the signer's signature over the content with a public key. `content` is the digest of the whole content
-    /// by [`SignerInfo::digest_hash`]. Says nothing about whose key it is.
-    ///
-    /// Returns the scheme and the signing time that the signer claims.
-    pub fn verify(
-        &self,
-        signer: &SignerInfo,
-        key: &PublicKey,
-        content: &Digest,
-    ) -> Result<(Scheme, Option<Time>), Refusal> {
+    /// What a signer claims to have signed. `content` is the digest of the whole content by
+    /// [`SignerInfo::digest_hash`]; that it is the one in the signed attributes is checked here, the signature is not.
+    pub fn claim(&self, signer: &SignerInfo, content: &Digest) -> Result<Claim, Refusal> {
         if self.content_type != rfc5911::ID_DATA {
             return Err(Refusal::ContentType { found: key::algorithm::oid_name(self.content_type) });
         }
         let hash = signer.digest_hash()?;
         let scheme = signer.scheme(hash)?;
-        let not_matching = |error| match error {
-            key::Error::Scheme { .. } => Refusal::Algorithm { why: format!("the signer's key: {error}") },
-            _ => Refusal::Signature,
-        };
+        let signature = signer.signature.clone();
         let Some(signed) = &signer.signed_attributes else {
-            key.verify(scheme, Input::Digest(content), &signer.signature).map_err(not_matching)?;
-            return Ok((scheme, None));
+            return Ok(Claim { scheme, attributes: None, signature, signing_time: None });
         };
         let attributes = SignedAttributes::parse(signed)?;
         if attributes.content_type != self.content_type {
@@ -175,8 +177,8 @@ impl SignedData {
         if content.hash() != hash || attributes.message_digest != content.bytes() {
             return Err(Refusal::Digest);
         }
-        key.verify(scheme, Input::Message(signed), &signer.signature).map_err(not_matching)?;
-        Ok((scheme, attributes.signing_time))
+        let signing_time = attributes.signing_time;
+        Ok(Claim { scheme, attributes: Some(signed.clone()), signature, signing_time })
     }
 }
 

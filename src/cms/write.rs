@@ -7,7 +7,7 @@ use der::{Decode, Encode, Sequence, ValueOrd};
 use x509_cert::attr::Attribute;
 
 use super::{Error, RSA_ENCRYPTION};
-use crate::key::{Digest, Hash, Input, Scheme, Signer};
+use crate::key::{Digest, Hash, Scheme};
 use crate::x509::{self, Certificate, Time};
 
 #[derive(Sequence)]
@@ -21,15 +21,17 @@ struct ContentInfo<'a> {
 struct SignedData<'a> {
     version: u8,
     digest_algorithms: SetOfVec<DigestAlgorithm>,
-    encap_content_info: EncapsulatedContentInfo,
+    encap_content_info: EncapsulatedContentInfo<'a>,
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
     certificates: SetOfVec<Any>,
     signer_infos: SetOfVec<SignerInfo<'a>>,
 }
 
 #[derive(Sequence)]
-struct EncapsulatedContentInfo {
+struct EncapsulatedContentInfo<'a> {
     content_type: ObjectIdentifier,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    content: Option<&'a OctetStringRef>,
 }
 
 #[derive(Sequence, ValueOrd)]
@@ -54,37 +56,42 @@ struct SignerInfo<'a> {
     signature: &'a OctetStringRef,
 }
 
-/// What is signed, and with what.
-#[derive(Clone, Copy, Debug)]
-pub struct Signing<'a> {
-    /// The key.
-    pub signer: &'a dyn Signer,
-    /// The scheme that it signs with.
-    pub scheme: Scheme,
-    /// The signer's certificate and those above it, as far as they are to be sent along.
-    pub chain: &'a [Certificate],
-    /// The signing time that is claimed.
-    pub signing_time: Time,
+/// A message that lacks its signature.
+#[derive(Clone, Debug)]
+pub struct Unsigned {
+    scheme: Scheme,
+    chain: Vec<Certificate>,
+    content: Option<Vec<u8>>,
+    /// The DER `SignedAttributes`: what is signed.
+    attributes: Vec<u8>,
 }
 
-impl Signing<'_> {
-    /// The hash that the content must be digested with: the scheme's, or SHA-512 for Ed25519 (RFC 8419 section 3.1).
-    pub fn digest_hash(&self) -> Hash {
-        self.scheme.hash().unwrap_or(Hash::Sha512)
-    }
+/// The content of a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    /// It is elsewhere; its digest by [`digest_hash`].
+    Detached(&'a Digest),
+    /// It goes into the message.
+    Attached(&'a [u8]),
+}
 
-    /// Makes a detached SignedData message in DER over the content whose digest is given.
-    ///
-    /// Version 1, content type data, signed attributes contentType, signingTime and messageDigest, the signer named by
-    /// issuer and serial number: what OpenSSL, RAUC and SWUpdate read. ECDSA keys in software sign deterministically.
-    pub fn detached(&self, content: &Digest) -> Result<Vec<u8>, Error> {
-        let malformed = |_| Error::Malformed { what: "what is to be written" };
-        let leaf = self.chain.first().ok_or(Error::Malformed { what: "there is no certificate" })?;
-        let hash = self.digest_hash();
-        let digest_octets = OctetStringRef::new(content.bytes()).map_err(malformed)?;
+/// The hash that a content is digested with: the scheme's own, and SHA-512 for Ed25519 (RFC 8419 section 3.1).
+pub fn digest_hash(scheme: Scheme) -> Hash {
+    scheme.hash().unwrap_or(Hash::Sha512)
+}
+
+impl Unsigned {
+    /// Lays a message out: `chain` is the signer's certificate and those above it, as far as they are to be sent along;
+    /// `signing_time` is what is claimed.
+    pub fn new(content: Content<'_>, scheme: Scheme, chain: &[Certificate], signing_time: Time) -> Result<Self, Error> {
+        let digest = match content {
+            Content::Detached(digest) => digest,
+            Content::Attached(bytes) => &digest_hash(scheme).digest(bytes),
+        };
+        let digest_octets = OctetStringRef::new(digest.bytes()).map_err(malformed)?;
         let attributes = [
             (rfc5911::ID_CONTENT_TYPE, Any::from(rfc5911::ID_DATA)),
-            (rfc5911::ID_SIGNING_TIME, x509::encode_time(self.signing_time).map_err(Error::Certificate)?),
+            (rfc5911::ID_SIGNING_TIME, x509::encode_time(signing_time).map_err(Error::Certificate)?),
             (rfc5911::ID_MESSAGE_DIGEST, Any::encode_from(&digest_octets).map_err(malformed)?),
         ];
         let attributes = attributes.into_iter().map(|(oid, value)| {
@@ -92,12 +99,28 @@ impl Signing<'_> {
             Ok(Attribute { oid, values })
         });
         let attributes: Vec<Attribute> = attributes.collect::<der::Result<_>>().map_err(malformed)?;
-        let signed_attrs = SetOfVec::try_from(attributes).map_err(malformed)?;
-        let to_be_signed = signed_attrs.to_der().map_err(malformed)?;
-        let signature = match self.scheme.hash() {
-            Some(hash) => self.signer.sign(self.scheme, Input::Digest(&hash.digest(&to_be_signed)))?,
-            None => self.signer.sign(self.scheme, Input::Message(&to_be_signed))?,
+        let attributes = SetOfVec::try_from(attributes).and_then(|set| set.to_der()).map_err(malformed)?;
+        let content = match content {
+            Content::Detached(_) => None,
+            Content::Attached(bytes) => Some(bytes.to_vec()),
         };
+        Ok(Self { scheme, chain: chain.to_vec(), content, attributes })
+    }
+
+    /// The scheme that the signature must be of.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// What is to be signed: the signed attributes under the tag of a SET OF (RFC 5652 section 5.4).
+    pub fn to_be_signed(&self) -> &[u8] {
+        &self.attributes
+    }
+
+    /// The message in DER, with its signature.
+    pub fn signed(&self, signature: &[u8]) -> Result<Vec<u8>, Error> {
+        let leaf = self.chain.first().ok_or(Error::Malformed { what: "there is no certificate" })?;
+        let digest_algorithm = || DigestAlgorithm { oid: digest_hash(self.scheme).oid() };
         let signature_algorithm = match self.scheme {
             Scheme::RsaPkcs1(_) => RSA_ENCRYPTION.to_vec(),
             scheme => scheme.algorithm_identifier(),
@@ -110,21 +133,26 @@ impl Signing<'_> {
                 issuer: AnyRef::from_der(leaf.issuer().der()).map_err(malformed)?,
                 serial: IntRef::new(leaf.serial()).map_err(malformed)?,
             },
-            digest_algorithm: DigestAlgorithm { oid: hash.oid() },
-            signed_attrs,
+            digest_algorithm: digest_algorithm(),
+            signed_attrs: SetOfVec::from_der(&self.attributes).map_err(malformed)?,
             signature_algorithm: AnyRef::from_der(&signature_algorithm).map_err(malformed)?,
-            signature: OctetStringRef::new(&signature).map_err(malformed)?,
+            signature: OctetStringRef::new(signature).map_err(malformed)?,
         };
+        let content = self.content.as_deref().map(OctetStringRef::new).transpose().map_err(malformed)?;
         let message = ContentInfo {
             content_type: rfc5911::ID_SIGNED_DATA,
             content: SignedData {
                 version: 1,
-                digest_algorithms: SetOfVec::try_from(vec![DigestAlgorithm { oid: hash.oid() }]).map_err(malformed)?,
-                encap_content_info: EncapsulatedContentInfo { content_type: rfc5911::ID_DATA },
+                digest_algorithms: SetOfVec::try_from(vec![digest_algorithm()]).map_err(malformed)?,
+                encap_content_info: EncapsulatedContentInfo { content_type: rfc5911::ID_DATA, content },
                 certificates: SetOfVec::try_from(certificates).map_err(malformed)?,
                 signer_infos: SetOfVec::try_from(vec![signer_info]).map_err(malformed)?,
             },
         };
         message.to_der().map_err(malformed)
     }
+}
+
+fn malformed(_: der::Error) -> Error {
+    Error::Malformed { what: "what is to be written" }
 }

@@ -1,54 +1,142 @@
 //! `--as cms`: CMS SignedData over the whole file, for openssl, RAUC and SWUpdate alike. Written detached; read
 //! detached or attached.
 
-use super::{Bad, Error, Good, Payload, Policy, Trust, Verdict, vouch};
-use crate::cms::{SignedData, SignerInfo, Signing};
-use crate::key::{Digest, PublicKey};
-use crate::x509::Certificate;
+use std::path::Path;
 
-/// Signs the whole payload.
-pub fn sign(payload: &mut Payload<'_>, signing: &Signing<'_>) -> Result<Vec<u8>, Error> {
-    let digest = payload.digest(signing.digest_hash())?;
-    signing.detached(&digest).map_err(Error::Cms)
+use super::{
+    Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan, RSA,
+    Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
+};
+use crate::cms::{Content, SignedData, Unsigned, digest_hash};
+use crate::files::{self, Kind};
+use crate::key::Digest;
+
+/// The format.
+pub struct Cms;
+
+impl ImageFormat for Cms {
+    fn name(&self) -> &'static str {
+        "cms"
+    }
+
+    fn about(&self) -> &'static str {
+        "CMS SignedData over the whole file, for openssl"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[HASH, RSA]
+    }
+
+    fn is_detached(&self) -> bool {
+        true
+    }
+
+    fn takes_bare_keys(&self) -> bool {
+        false
+    }
+
+    fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {
+        let scheme = chosen_scheme(maker.key()?.key_type().usual_scheme(), settings)?;
+        maker.chain()?;
+        let (digest, _) = source.digest(digest_hash(scheme))?;
+        Ok(Box::new(message(maker, Content::Detached(&digest), settings)?))
+    }
+
+    fn read(
+        &self,
+        source: &mut Source<'_>,
+        evidence: &Evidence<'_>,
+        settings: &Settings,
+    ) -> Result<Result<Reading, Bad>, Error> {
+        if settings.has("hash") || settings.has("rsa") {
+            let name = if settings.has("hash") { "hash" } else { "rsa" };
+            return Err(Error::setting(name, "a CMS message names its scheme itself"));
+        }
+        let parsed = match evidence.signature {
+            Some(signature) => parse(signature.bytes, signature.path),
+            None => parse(&source.message(files::DOCUMENT_LIMIT)?, source.path()),
+        };
+        let mut message = match parsed {
+            Ok(message) => message,
+            Err(bad) => return Ok(Err(bad)),
+        };
+        match (evidence.signature, message.content.take()) {
+            (Some(_), None) => {}
+            (None, Some(content)) => source.replace(content),
+            (Some(_), Some(_)) => {
+                let words = "the message holds a content of its own, and a detached one is expected";
+                return Ok(Err(Bad::new("not-detached", words)));
+            }
+            (None, None) => return Err(Error::SignatureNeeded),
+        }
+        let hash = match message.signer().and_then(|signer| signer.digest_hash()) {
+            Ok(hash) => hash,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        };
+        let (digest, covered) = source.digest(hash)?;
+        Ok(signatory(&message, digest, evidence).map(|signatory| Reading {
+            signatories: vec![signatory],
+            covered,
+            facts: Facts::default(),
+            content: None,
+        }))
+    }
+
+    fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {
+        Ok(None)
+    }
 }
 
-/// Judges a message over the whole payload, which is the detached file or the message's own content.
-pub fn verify(payload: &mut Payload<'_>, message: &SignedData, policy: &Policy) -> Result<Verdict, Error> {
-    let (signer, hash) = match message.signer().and_then(|signer| Ok((signer, signer.digest_hash()?))) {
-        Ok(found) => found,
-        Err(refusal) => return Ok(Verdict::Bad(refusal.into())),
-    };
-    let digest = payload.digest(hash)?;
-    let judged = judge(message, signer, digest, payload.length(), policy);
-    Ok(judged.map_or_else(Verdict::Bad, Verdict::Good))
+impl Plan for Unsigned {
+    fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error> {
+        let message = Message::Bytes(self.to_be_signed().to_vec());
+        Ok(signatures.is_empty().then_some(Round { scheme: self.scheme(), message }))
+    }
+
+    fn attach(&self, _source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {
+        Ok(Layout::new([Piece::Bytes(self.signed(&signatures.concat()).map_err(Error::Cms)?)]))
+    }
 }
 
-/// Judges by the digest of the content: the signature first, so that what it covers is known before anything is said
-/// about who made it.
-fn judge(
-    message: &SignedData,
-    signer: &SignerInfo,
-    digest: Digest,
-    covered: u64,
-    policy: &Policy,
-) -> Result<Good, Bad> {
-    let (key, certificate) = signer_key(message, signer, policy)?;
-    let (scheme, signing_time) = message.verify(signer, &key, &digest)?;
-    let chain = certificate.map(|certificate| vouch(certificate, &message.certificates, policy)).transpose()?;
-    Ok(Good { key, chain, scheme, digest: Some(digest), covered, signing_time })
+/// A message over a content that lacks its signature, for every format that has CMS in it.
+pub(super) fn message(maker: &Maker<'_>, content: Content<'_>, settings: &Settings) -> Result<Unsigned, Error> {
+    let scheme = chosen_scheme(maker.key()?.key_type().usual_scheme(), settings)?;
+    Unsigned::new(content, scheme, maker.chain()?.without_root(), maker.time).map_err(Error::Cms)
 }
 
-/// The key to check with: the trusted one, or that of the certificate which the signer names.
-fn signer_key<'a>(
-    message: &'a SignedData,
-    signer: &SignerInfo,
-    policy: &'a Policy,
-) -> Result<(PublicKey, Option<&'a Certificate>), Bad> {
+/// Reads a CMS message, PEM or DER; `path` is for messages. What cannot be parsed is wrong evidence, not a failure to ask.
+pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<SignedData, Bad> {
+    let bad = |words: String| Bad::new("malformed", words);
+    let mut documents = files::documents(bytes, path, "a CMS message").map_err(|error| bad(error.to_string()))?;
+    match (documents.pop(), documents.is_empty()) {
+        (Some(document), true) => {
+            let document = document.expect(Kind::Cms, path).map_err(|error| bad(error.to_string()))?;
+            SignedData::from_bytes(&document.der).map_err(|error| bad(error.to_string()))
+        }
+        _ => Err(bad(format!("{} holds several documents", files::shown(path)))),
+    }
+}
+
+/// The one signer of a message over a content of this digest.
+pub(super) fn signatory(message: &SignedData, digest: Digest, evidence: &Evidence<'_>) -> Result<Signatory, Bad> {
+    let signer = message.signer()?;
+    let policy = evidence.policy;
     let certificate = match &policy.trust {
-        Trust::Key(key) => return Ok((key.clone(), None)),
-        Trust::Certificate(trusted) => message.certificate_of(signer, std::slice::from_ref(trusted.as_ref())),
-        Trust::Anchors(_) => message.certificate_of(signer, &policy.untrusted),
-    }?;
-    let key = certificate.public_key().map_err(|error| Bad::new("certificate-key", error))?;
-    Ok((key, Some(certificate)))
+        Trust::Key(_) => None,
+        Trust::Certificate(trusted) => Some(message.certificate_of(signer, std::slice::from_ref(trusted.as_ref()))?),
+        Trust::Anchors(_) => Some(message.certificate_of(signer, &policy.untrusted)?),
+    };
+    let claim = message.claim(signer, &digest)?;
+    let signed = match claim.attributes {
+        Some(attributes) => Message::Bytes(attributes),
+        None => Message::Digest(digest.clone()),
+    };
+    Ok(Signatory {
+        named: certificate.map_or(Named::Nobody, |certificate| Named::Certificate(Box::new(certificate.clone()))),
+        rounds: vec![(Round { scheme: claim.scheme, message: signed }, claim.signature)],
+        digest: Some(digest),
+        certificates: message.certificates.clone(),
+        rule: None,
+        signing_time: claim.signing_time,
+    })
 }

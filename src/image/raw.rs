@@ -1,110 +1,128 @@
 //! `--as raw`: the bare signature over the whole file, detached, as `openssl dgst -verify` and bootloaders take it.
 
-use super::{Bad, Error, Good, Payload, Policy, Trust, Verdict, vouch};
-use crate::key::{Input, KeyType, PublicKey, Scheme, Signer};
-use crate::x509::Certificate;
+use super::{
+    Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named, Piece,
+    Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, chosen_scheme,
+};
+use crate::key::{Digest, PublicKey, Scheme};
 
-/// How an ECDSA signature is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Encoding {
-    /// DER `Ecdsa-Sig-Value` (RFC 3279 section 2.2.3), as openssl has it.
-    #[default]
-    Der,
-    /// r‖s, each as long as the curve's field (IEEE P1363), as tokens and bootloaders have it.
-    P1363,
+/// The format.
+pub struct Raw;
+
+/// How an ECDSA signature is written: DER `Ecdsa-Sig-Value` (RFC 3279 section 2.2.3) as openssl has it, or r‖s, each
+/// as long as the curve's field (IEEE P1363), as tokens and bootloaders have it.
+const ECDSA: Setting = Setting::both(
+    "ecdsa",
+    Takes::OneOf(&["der", "p1363"]),
+    "The encoding of an ECDSA signature: der, or p1363 for r||s",
+);
+
+struct Planned {
+    key: PublicKey,
+    round: Round,
+    is_p1363: bool,
 }
 
-/// The scheme of a raw signature unless another is asked for: RSA uses PSS here, since nothing older is in the way.
-pub fn usual_scheme(key: KeyType) -> Scheme {
-    match (key, key.usual_scheme()) {
-        (KeyType::Rsa(_), Scheme::RsaPkcs1(hash)) => Scheme::RsaPss(hash),
-        (_, scheme) => scheme,
+impl ImageFormat for Raw {
+    fn name(&self) -> &'static str {
+        "raw"
+    }
+
+    fn about(&self) -> &'static str {
+        "The bare signature over the whole file"
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[HASH, RSA, ECDSA]
+    }
+
+    fn is_detached(&self) -> bool {
+        true
+    }
+
+    fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {
+        let key = maker.key()?;
+        let (scheme, is_p1363) = scheme(key, settings)?;
+        let (round, ..) = round(source, scheme)?;
+        Ok(Box::new(Planned { key: key.clone(), round, is_p1363 }))
+    }
+
+    fn read(
+        &self,
+        source: &mut Source<'_>,
+        evidence: &Evidence<'_>,
+        settings: &Settings,
+    ) -> Result<Result<Reading, Bad>, Error> {
+        let key = match evidence.key() {
+            // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
+            Err(Error::X509(error)) if evidence.signer.is_some() => {
+                return Ok(Err(Bad::new("certificate-key", error)));
+            }
+            key => key?,
+        };
+        let (scheme, is_p1363) = scheme(&key, settings)?;
+        let signature = if is_p1363 {
+            match key.ecdsa_from_p1363(evidence.signature()?) {
+                Ok(signature) => signature,
+                Err(error) => return Ok(Err(Bad::new("signature", error))),
+            }
+        } else {
+            evidence.signature()?.to_vec()
+        };
+        let (round, digest, covered) = round(source, scheme)?;
+        let signatory = Signatory {
+            named: Named::Nobody,
+            rounds: vec![(round, signature)],
+            digest,
+            certificates: Vec::new(),
+            rule: None,
+            signing_time: None,
+        };
+        Ok(Ok(Reading { signatories: vec![signatory], covered, facts: Facts::default(), content: None }))
+    }
+
+    fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {
+        Ok(None)
     }
 }
 
-/// Signs the whole payload. ECDSA keys in software sign deterministically (RFC 6979).
-pub fn sign(
-    payload: &mut Payload<'_>,
-    signer: &dyn Signer,
-    scheme: Scheme,
-    encoding: Encoding,
-) -> Result<Vec<u8>, Error> {
-    let signature = match scheme.hash() {
-        Some(hash) => signer.sign(scheme, Input::Digest(&payload.digest(hash)?))?,
-        None => signer.sign(scheme, Input::Message(&payload.message(scheme)?))?,
-    };
-    match (scheme, encoding) {
-        (Scheme::Ecdsa(_), Encoding::P1363) => Ok(signer.public_key().ecdsa_to_p1363(&signature)?),
-        _ => Ok(signature),
+impl Plan for Planned {
+    fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error> {
+        Ok(signatures.is_empty().then(|| self.round.clone()))
+    }
+
+    fn attach(&self, _source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {
+        let signature = signatures.concat();
+        let signature = if self.is_p1363 { self.key.ecdsa_to_p1363(&signature)? } else { signature };
+        Ok(Layout::new([Piece::Bytes(signature)]))
     }
 }
 
-/// The key that a raw signature is checked with: the trusted one, or that of `certificate`, which must be given where
-/// trust is in anchors, since a raw signature brings none along.
-pub fn signer_key(policy: &Policy, certificate: Option<&Certificate>) -> Result<PublicKey, Error> {
-    match (&policy.trust, certificate) {
-        (Trust::Key(key), _) => Ok(key.clone()),
-        (Trust::Certificate(certificate), _) => Ok(certificate.public_key()?),
-        (Trust::Anchors(_), Some(certificate)) => Ok(certificate.public_key()?),
-        (Trust::Anchors(_), None) => Err(Error::CertificateNeeded),
+/// The scheme, and whether an ECDSA signature is r‖s. RSA uses PSS here, since nothing older is in the way.
+fn scheme(key: &PublicKey, settings: &Settings) -> Result<(Scheme, bool), Error> {
+    let usual = match key.key_type().usual_scheme() {
+        Scheme::RsaPkcs1(hash) => Scheme::RsaPss(hash),
+        usual => usual,
+    };
+    let scheme = chosen_scheme(usual, settings)?;
+    match (settings.text("ecdsa"), scheme) {
+        (None, _) => Ok((scheme, false)),
+        (Some(encoding), Scheme::Ecdsa(_)) => Ok((scheme, encoding == "p1363")),
+        (Some(_), _) => Err(Error::setting("ecdsa", "goes with an EC key alone")),
     }
 }
 
-/// Judges a raw signature over the whole payload; `certificate` as in [`signer_key`].
-pub fn verify(
-    payload: &mut Payload<'_>,
-    signature: &[u8],
-    (scheme, encoding): (Scheme, Encoding),
-    certificate: Option<&Certificate>,
-    policy: &Policy,
-) -> Result<Verdict, Error> {
-    let key = signer_key(policy, certificate)?;
-    let certificate = match &policy.trust {
-        Trust::Key(_) => None,
-        Trust::Certificate(trusted) => Some(trusted.as_ref()),
-        Trust::Anchors(_) => certificate,
-    };
-    let chain = match certificate.map(|certificate| vouch(certificate, &[], policy)).transpose() {
-        Ok(chain) => chain,
-        Err(bad) => return Ok(Verdict::Bad(bad)),
-    };
-    let digest = match judge(payload, signature, scheme, encoding, &key)? {
-        Ok(digest) => digest,
-        Err(bad) => return Ok(Verdict::Bad(bad)),
-    };
-    Ok(Verdict::Good(Good { key, chain, scheme, digest, covered: payload.length(), signing_time: None }))
-}
-
-type Judged = Result<Option<crate::key::Digest>, Bad>;
-
-/// Checks the signature alone; returns the payload's digest where the scheme has one.
-fn judge(
-    payload: &mut Payload<'_>,
-    signature: &[u8],
-    scheme: Scheme,
-    encoding: Encoding,
-    key: &PublicKey,
-) -> Result<Judged, Error> {
-    let refuse = |error: crate::key::Error| match error {
-        crate::key::Error::Scheme { .. } => Bad::new("algorithm", error),
-        error => Bad::new("signature", error),
-    };
-    let converted = match (scheme, encoding) {
-        (Scheme::Ecdsa(_), Encoding::P1363) => match key.ecdsa_from_p1363(signature) {
-            Ok(converted) => Some(converted),
-            Err(error) => return Ok(Err(refuse(error))),
-        },
-        _ => None,
-    };
-    let signature = converted.as_deref().unwrap_or(signature);
-    match scheme.hash() {
+/// Reads the whole image; returns what is signed of it, its digest where the scheme has one, and its length.
+fn round(source: &mut Source<'_>, scheme: Scheme) -> Result<(Round, Option<Digest>, u64), Error> {
+    Ok(match scheme.hash() {
         Some(hash) => {
-            let digest = payload.digest(hash)?;
-            Ok(key.verify(scheme, Input::Digest(&digest), signature).map_err(refuse).map(|()| Some(digest)))
+            let (digest, length) = source.digest(hash)?;
+            (Round { scheme, message: Message::Digest(digest.clone()) }, Some(digest), length)
         }
         None => {
-            let message = payload.message(scheme)?;
-            Ok(key.verify(scheme, Input::Message(&message), signature).map_err(refuse).map(|()| None))
+            let bytes = source.bytes(MESSAGE_LIMIT)?;
+            let length = bytes.len() as u64;
+            (Round { scheme, message: Message::Bytes(bytes) }, None, length)
         }
-    }
+    })
 }

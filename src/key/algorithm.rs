@@ -88,6 +88,11 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// Takes a digest that was made elsewhere; `None` where its length is not that of the hash.
+    pub fn from_bytes(hash: Hash, bytes: &[u8]) -> Option<Self> {
+        (bytes.len() == hash.output_len()).then(|| Self { hash, bytes: bytes.to_vec() })
+    }
+
     /// The hash that made it.
     pub fn hash(&self) -> Hash {
         self.hash

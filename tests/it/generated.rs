@@ -85,6 +85,8 @@ const PREPARATION: &str = r#"
     bulla enroll device.csr --profile idevid --ca acme -o device.pem
     bulla enroll --key firmware.key --profile firmware --cn 'Acme 2026' --ca acme -o firmware.pem
     bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
+    bulla sign app.bin --as raw --public-key firmware.pub --prepare app
+    openssl pkeyutl -sign -inkey firmware.key -pkeyopt digest:sha256 -in app.tbs -out app.sig
     bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
     cp acme/firmware/root.pem root.pem
     cp acme/firmware/root.key root.key

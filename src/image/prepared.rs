@@ -1,0 +1,212 @@
+//! Signing in two steps, where the key is not at hand: what is to be signed goes out, a signature comes back.
+
+use serde_json::{Value, json};
+
+use super::format::{Existing, ImageFormat, Maker, Message, Round, Settings};
+use super::sign::check;
+use super::{Error, Layout, Source};
+use crate::files::{Document, Kind};
+use crate::key::{self, PublicKey, Scheme};
+use crate::x509::{Certificate, Chain, Time};
+
+/// The schema of a prepared signature.
+const SCHEMA: &str = "bulla.prepared/1";
+
+/// A signature that is not made yet: how the image was laid out, and what is to be signed of it.
+///
+/// The image itself stays where it is; [`attach`](Self::attach) lays it out again in the same way, and refuses where
+/// that gives something else to sign.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The format's name.
+    pub format: String,
+    /// The format's settings.
+    pub settings: Settings,
+    /// What becomes of signatures that the image has.
+    pub existing: Existing,
+    /// The public half of the key that is to sign.
+    pub key: PublicKey,
+    /// The signer's certificate and those above it.
+    pub chain: Option<Chain>,
+    /// The signing time that is claimed.
+    pub time: Time,
+    /// The signatures of the rounds before.
+    pub signatures: Vec<Vec<u8>>,
+    /// The scheme of the signature that is missing.
+    pub scheme: Scheme,
+    /// What it covers: the message, or its digest where the scheme has a hash and the message is long.
+    pub message: Message,
+}
+
+/// How far a signature has come.
+pub enum Step {
+    /// All are there: the signed image.
+    Done(Layout),
+    /// The format signs once more, over what it has now.
+    Again(Box<Prepared>),
+}
+
+impl Prepared {
+    /// Lays an image out and returns what is to be signed first.
+    pub fn new(
+        format: &dyn ImageFormat,
+        source: &mut Source<'_>,
+        maker: &Maker<'_>,
+        settings: &Settings,
+    ) -> Result<Self, Error> {
+        let key = maker.key()?.clone();
+        let plan = format.plan(source, maker, settings)?;
+        let Round { scheme, message } = plan.round(&[])?.ok_or(Error::KeyNeeded)?;
+        Ok(Self {
+            format: format.name().to_owned(),
+            settings: settings.clone(),
+            existing: maker.existing,
+            key,
+            chain: maker.chain.cloned(),
+            time: maker.time,
+            signatures: Vec::new(),
+            scheme,
+            message,
+        })
+    }
+
+    /// Takes the signature that was made elsewhere: checks it, and places it. An ECDSA signature is DER, or r‖s as
+    /// tokens make it.
+    pub fn attach(self, format: &dyn ImageFormat, source: &mut Source<'_>, signature: &[u8]) -> Result<Step, Error> {
+        let maker =
+            Maker { key: Some(&self.key), chain: self.chain.as_ref(), time: self.time, existing: self.existing };
+        let plan = format.plan(source, &maker, &self.settings)?;
+        let round = plan.round(&self.signatures)?.ok_or(Error::PreparedDiffers)?;
+        if (&round.scheme, &round.message) != (&self.scheme, &self.message) {
+            return Err(Error::PreparedDiffers);
+        }
+        let signature = self.in_der(signature, &round)?;
+        check(&self.key, &round, &signature)?;
+        let signatures = [self.signatures, vec![signature]].concat();
+        Ok(match plan.round(&signatures)? {
+            None => Step::Done(plan.attach(source, &signatures)?),
+            Some(Round { scheme, message }) => Step::Again(Box::new(Self { signatures, scheme, message, ..self })),
+        })
+    }
+
+    /// An ECDSA signature in DER: as it is where it holds, else read as r‖s.
+    fn in_der(&self, signature: &[u8], round: &Round) -> Result<Vec<u8>, Error> {
+        let is_ecdsa = matches!(round.scheme, Scheme::Ecdsa(_));
+        if is_ecdsa && check(&self.key, round, signature).is_err() {
+            return Ok(self.key.ecdsa_from_p1363(signature)?);
+        }
+        Ok(signature.to_vec())
+    }
+
+    /// The bytes that another tool has to sign: the digest, where [`Message`] is one, else the message.
+    pub fn to_be_signed(&self) -> &[u8] {
+        match &self.message {
+            Message::Bytes(bytes) => bytes,
+            Message::Digest(digest) => digest.bytes(),
+        }
+    }
+
+    /// Writes it as JSON, keys sorted.
+    pub fn to_json(&self) -> Value {
+        let Self { format, settings, existing, key, chain, time, signatures, scheme, message } = self;
+        let settings: serde_json::Map<String, Value> =
+            settings.iter().map(|(name, values)| (name.to_owned(), json!(values))).collect();
+        let pem = |kind, der: &[u8]| Document::to_pem(kind, der).to_string();
+        let chain = chain.as_ref().map(|chain| {
+            chain.certificates().iter().map(|each| pem(Kind::Certificate, each.der())).collect::<Vec<_>>()
+        });
+        let input = match message {
+            Message::Bytes(_) => "message",
+            Message::Digest(_) => "digest",
+        };
+        json!({
+            "schema": SCHEMA,
+            "as": format,
+            "settings": settings,
+            "existing": existing.name(),
+            "public_key": pem(Kind::PublicKey, key.spki()),
+            "chain": chain,
+            "time": time.unix_timestamp(),
+            "signatures": signatures.iter().map(|each| hex(each)).collect::<Vec<_>>(),
+            "scheme": scheme.to_string(),
+            "hash": scheme.hash().map(|hash| hash.name()),
+            "input": input,
+            "to_be_signed": hex(self.to_be_signed()),
+        })
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|_| Error::Prepared { what: "it is no JSON" })?;
+        let text = |name: &'static str| value[name].as_str().ok_or(Error::Prepared { what: name });
+        if text("schema")? != SCHEMA {
+            return Err(Error::Prepared { what: "its schema is another" });
+        }
+        let mut settings = Settings::default();
+        for (name, values) in value["settings"].as_object().ok_or(Error::Prepared { what: "settings" })? {
+            for value in values.as_array().ok_or(Error::Prepared { what: "settings" })? {
+                settings.add(name, value.as_str().ok_or(Error::Prepared { what: "settings" })?);
+            }
+        }
+        let key = PublicKey::from_spki(&from_pem(text("public_key")?, Kind::PublicKey, "public_key")?)?;
+        let chain = match &value["chain"] {
+            Value::Null => None,
+            list => {
+                let mut certificates = Vec::new();
+                for text in list.as_array().ok_or(Error::Prepared { what: "chain" })? {
+                    let text = text.as_str().ok_or(Error::Prepared { what: "chain" })?;
+                    certificates.push(Certificate::from_der(&from_pem(text, Kind::Certificate, "chain")?)?);
+                }
+                Some(Chain::new(certificates)?)
+            }
+        };
+        let time = value["time"].as_i64().and_then(|seconds| Time::from_unix_timestamp(seconds).ok());
+        let signatures = value["signatures"]
+            .as_array()
+            .and_then(|list| list.iter().map(|each| each.as_str().and_then(from_hex)).collect::<Option<Vec<_>>>());
+        let name = text("scheme")?;
+        let scheme = key.key_type().schemes().iter().find(|scheme| scheme.to_string() == name);
+        let scheme = *scheme.ok_or(Error::Prepared { what: "scheme" })?;
+        let to_be_signed = from_hex(text("to_be_signed")?).ok_or(Error::Prepared { what: "to_be_signed" })?;
+        let message = match (text("input")?, scheme.hash()) {
+            ("message", _) => Message::Bytes(to_be_signed),
+            ("digest", Some(hash)) => Message::Digest(
+                key::Digest::from_bytes(hash, &to_be_signed).ok_or(Error::Prepared { what: "to_be_signed" })?,
+            ),
+            _ => return Err(Error::Prepared { what: "input" }),
+        };
+        let existing = Existing::ALL.into_iter().find(|each| value["existing"] == each.name());
+        Ok(Self {
+            format: text("as")?.to_owned(),
+            settings,
+            existing: existing.ok_or(Error::Prepared { what: "existing" })?,
+            key,
+            chain,
+            time: time.ok_or(Error::Prepared { what: "time" })?,
+            signatures: signatures.ok_or(Error::Prepared { what: "signatures" })?,
+            scheme,
+            message,
+        })
+    }
+}
+
+fn from_pem(text: &str, kind: Kind, what: &'static str) -> Result<Vec<u8>, Error> {
+    let path = std::path::Path::new(what);
+    match crate::files::documents(text.as_bytes(), path, kind.noun()) {
+        Ok(documents) if documents.len() == 1 && documents[0].kind == kind => Ok(documents[0].der.to_vec()),
+        _ => Err(Error::Prepared { what }),
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads hexadecimal of either case; `None` for anything else.
+pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}

@@ -1,0 +1,78 @@
+//! Signing an image, in one step with a key that is at hand, or in two with one that is not.
+
+use super::format::{ImageFormat, Maker, Message, Round, Settings};
+use super::{Error, Layout, Source};
+use crate::key::{Input, PublicKey, Scheme, Signer};
+use crate::x509::verify::{self, Purpose};
+use crate::x509::{Chain, Time};
+
+/// A signed image that is ready to be written with [`Source::lay_out`].
+#[derive(Debug)]
+pub struct Signed {
+    /// Its bytes.
+    pub layout: Layout,
+    /// The scheme of the first signature; none where the image was to have none.
+    pub scheme: Option<Scheme>,
+}
+
+/// Signs an image: each round that its format asks for, each signature checked before it is used.
+///
+/// `signer` and [`Maker::key`] are of the same key; without them the image is laid out unsigned.
+pub fn sign(
+    format: &dyn ImageFormat,
+    source: &mut Source<'_>,
+    signer: Option<&dyn Signer>,
+    maker: &Maker<'_>,
+    settings: &Settings,
+) -> Result<Signed, Error> {
+    let plan = format.plan(source, maker, settings)?;
+    let mut signatures = Vec::new();
+    let mut scheme = None;
+    while let Some(round) = plan.round(&signatures)? {
+        let signer = signer.ok_or(Error::KeyNeeded)?;
+        let signature = make(signer, &round)?;
+        check(signer.public_key(), &round, &signature)?;
+        signatures.push(signature);
+        scheme.get_or_insert(round.scheme);
+    }
+    Ok(Signed { layout: plan.attach(source, &signatures)?, scheme })
+}
+
+/// Signs one round. A digest makes a software ECDSA key sign deterministically, so a message is digested here.
+fn make(signer: &dyn Signer, round: &Round) -> Result<Vec<u8>, Error> {
+    let digest = match (&round.message, round.scheme.hash()) {
+        (Message::Digest(digest), _) => Some(digest.clone()),
+        (Message::Bytes(bytes), Some(hash)) => Some(hash.digest(bytes)),
+        (Message::Bytes(_), None) => None,
+    };
+    let input = match (&digest, &round.message) {
+        (Some(digest), _) => Input::Digest(digest),
+        (None, Message::Bytes(bytes)) => Input::Message(bytes),
+        (None, Message::Digest(digest)) => Input::Digest(digest),
+    };
+    Ok(signer.sign(round.scheme, input)?)
+}
+
+/// Whether a signature is one of `key` over a round. A fault in a token or a processor must not reach a device, and a
+/// faulty signature of RSA or ECDSA can give the key away.
+pub(super) fn check(key: &PublicKey, round: &Round, signature: &[u8]) -> Result<(), Error> {
+    let input = match &round.message {
+        Message::Bytes(bytes) => Input::Message(bytes),
+        Message::Digest(digest) => Input::Digest(digest),
+    };
+    Ok(key.verify(round.scheme, input, signature)?)
+}
+
+/// Refuses to sign with a key that others have too, or with a certificate that is for another key, has no time left,
+/// or is for something else.
+pub fn check_signer(chain: &Chain, key: &PublicKey, purpose: Purpose, now: Time) -> Result<(), Error> {
+    if chain.leaf().spki() != key.spki() {
+        return Err(Error::CertificateMismatch);
+    }
+    verify::leaf_alone(chain.leaf(), purpose, now).map_err(Error::Certificate)
+}
+
+/// Refuses a key whose private half is within everybody's reach.
+pub fn check_key(key: &PublicKey) -> Result<(), Error> {
+    key.weakness().map_or(Ok(()), |weakness| Err(Error::WeakKey(weakness)))
+}
