@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # Without its standard plugins strongSwan's pki knows neither ECDSA nor Ed25519.
-packages='openssl gnutls-bin strongswan-pki libstrongswan-standard-plugins rauc swupdate squashfs-tools cpio'
+packages='openssl gnutls-bin strongswan-pki libstrongswan-standard-plugins rauc swupdate squashfs-tools cpio minisign'
 # Outside hands: sqlite3 from Python, another time of day; ensurepip for what comes from PyPI.
 packages="$packages python3 python3-venv faketime"
 
@@ -29,15 +29,27 @@ fi
 # shellcheck disable=SC2086  # a list of packages
 dpkg-query -W -f '${Package} ${Version}\n' $packages
 
-# pkilint at exactly the versions of tests/judges/pkilint.txt; done already, it needs no network.
-venv=target/judges/pkilint
-pins=$(sha256sum <tests/judges/pkilint.txt)
-if [ "$(cat "$venv/pins" 2>/dev/null)" != "$pins" ]; then
+# What comes from PyPI, each in a folder of its own, at exactly the versions of its list; done already, it needs no
+# network.
+from_pypi() {
+    venv=target/judges/$1
+    list=tests/judges/$2.txt
+    shift 2
+    pins=$(sha256sum <"$list")
+    [ "$(cat "$venv/pins" 2>/dev/null)" = "$pins" ] && return
     rm -rf "$venv"
     mkdir -p target/judges
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
-        -r tests/judges/pkilint.txt >&2
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$@" --require-hashes -r "$list" >&2
     printf '%s\n' "$pins" >"$venv/pins"
-fi
-"$venv/bin/python" -c 'from importlib.metadata import version; print("pkilint", version("pkilint"))'
+}
+
+version() {
+    "target/judges/$1/bin/python" -c "from importlib.metadata import version; print('$2', version('$2'))"
+}
+
+from_pypi pkilint pkilint
+from_pypi firmware firmware --no-binary esptool
+version pkilint pkilint
+version firmware imgtool
+version firmware esptool

@@ -28,6 +28,7 @@ pub struct Source<'a> {
 }
 
 enum Reader {
+    Folder,
     Stream(Box<dyn Read + Send>),
     File(File, u64),
     /// Wiped when dropped, since any file may turn out to hold a private key.
@@ -35,13 +36,15 @@ enum Reader {
 }
 
 impl<'a> Source<'a> {
-    /// Opens `path`; `-` is standard input. `observe` is told how many bytes have been read, from time to time.
+    /// Opens `path`; `-` is standard input. A [folder](Self::folder) is for formats that make an archive of it. `observe`
+    /// is told how many bytes have been read, from time to time.
     pub fn open(path: &Path, observe: &'a mut dyn FnMut(u64)) -> Result<Self, files::Error> {
         let reader = match files::size(path).filter(|_| path != Path::new("-")) {
             Some(_) => {
                 let (file, length) = files::open_regular("image", path)?;
                 Reader::File(file, length)
             }
+            None if path != Path::new("-") && path.is_dir() => Reader::Folder,
             None => Reader::Stream(files::open("image", path)?),
         };
         Ok(Self { path: path.to_owned(), reader, copy: None, observe, passed: 0 })
@@ -61,6 +64,11 @@ impl<'a> Source<'a> {
     /// The path, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The folder, where the image is one: an archive has to be made of it before anything is read.
+    pub fn folder(&self) -> Option<&Path> {
+        matches!(self.reader, Reader::Folder).then_some(&self.path)
     }
 
     /// Puts other bytes in the image's place: the content of an attached message, a decoded image.
@@ -83,6 +91,7 @@ impl<'a> Source<'a> {
         let mut done = 0;
         loop {
             let count = match &mut self.reader {
+                Reader::Folder => Err(io::ErrorKind::IsADirectory.into()),
                 Reader::Stream(stream) => match stream.read(&mut buffer) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     read => read,
@@ -154,7 +163,7 @@ impl<'a> Source<'a> {
     /// Makes every place of the image readable, and returns its length. An empty image is an error.
     pub fn seekable(&mut self) -> Result<u64, Error> {
         let is_private = match &self.reader {
-            Reader::Stream(_) => false,
+            Reader::Folder | Reader::Stream(_) => false,
             Reader::File(..) => self.copy.is_none(),
             Reader::Bytes(_) => self.copy.is_none(),
         };
@@ -170,7 +179,7 @@ impl<'a> Source<'a> {
             Reader::Bytes(bytes) if bytes.is_empty() => Err(Error::Empty { path: self.path.clone() }),
             Reader::File(_, length) => Ok(*length),
             Reader::Bytes(bytes) => Ok(bytes.len() as u64),
-            Reader::Stream(_) => Err(self.failed(io::ErrorKind::NotSeekable.into())),
+            Reader::Folder | Reader::Stream(_) => Err(self.failed(io::ErrorKind::NotSeekable.into())),
         }
     }
 
@@ -189,7 +198,7 @@ impl<'a> Source<'a> {
                     None => Err(io::ErrorKind::UnexpectedEof.into()),
                 }
             }
-            Reader::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
+            Reader::Folder | Reader::Stream(_) => Err(io::ErrorKind::NotSeekable.into()),
         };
         read.map_err(|source| self.failed(source))?;
         self.pass(buffer.len());

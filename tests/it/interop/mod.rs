@@ -36,6 +36,12 @@ fn make(lab: &Lab, command: &str, output: &str) {
     openssl(lab, &format!("{verb} -out {output} {rest}")).ok();
 }
 
+/// Runs a tool of the firmware judges that come from PyPI: imgtool, espsecure.
+fn firmware_judge(lab: &Lab, words: &str) -> Run {
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/target/judges/firmware/bin");
+    lab.judge(&format!("{tools}/{words}"))
+}
+
 /// GnuTLS speaks the user's language unless told otherwise.
 fn certtool(lab: &Lab, words: &str) -> Run {
     lab.judge(&format!("env LC_ALL=C certtool {words}"))
