@@ -35,7 +35,7 @@ pub use format::{
 };
 pub use prepared::{Prepared, Step};
 pub use sign::{Signed, check_key, check_signer, sign};
-pub use source::{Layout, Piece, Source};
+pub use source::{Aside, Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -213,6 +214,19 @@ impl<'a> Source<'a> {
         Ok(bytes)
     }
 
+    /// Returns a file of a seekable image, for a program that opens it.
+    pub fn file(&self) -> Result<File, Error> {
+        match &self.reader {
+            Reader::File(file, _) => file.try_clone().map_err(|source| self.failed(source)),
+            Reader::Bytes(bytes) => {
+                let aside = Aside::new()?;
+                aside.write_at(bytes, 0)?;
+                aside.0.try_clone().map_err(|source| Error::Aside { source })
+            }
+            Reader::Folder | Reader::Stream(_) => Err(self.failed(io::ErrorKind::NotSeekable.into())),
+        }
+    }
+
     /// Hands out the bytes of a layout, piece after piece. Spans need a seekable image.
     pub fn lay_out(&mut self, layout: &Layout, each: &mut dyn FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
         for piece in &layout.pieces {
@@ -226,6 +240,13 @@ impl<'a> Source<'a> {
                     let mut buffer = vec![0; BUFFER];
                     for_each_part(span.clone(), |part| {
                         self.read_at(&mut buffer[..part.len], part.place)?;
+                        each(&buffer[..part.len])
+                    })?;
+                }
+                Piece::Aside(aside, span) => {
+                    let mut buffer = vec![0; BUFFER];
+                    for_each_part(span.clone(), |part| {
+                        aside.read_at(&mut buffer[..part.len], part.place)?;
                         each(&buffer[..part.len])
                     })?;
                 }
@@ -299,7 +320,39 @@ pub enum Piece {
     Span(Range<u64>),
     /// One byte, many times.
     Fill { byte: u8, count: u64 },
+    /// A span of new bytes that were put aside, since there are too many for the memory.
+    Aside(Aside, Range<u64>),
 }
+
+/// A file of new bytes that nobody else can open, and that vanishes with the last who holds it.
+#[derive(Clone, Debug)]
+pub struct Aside(Arc<File>);
+
+impl Aside {
+    /// Makes an empty one.
+    pub fn new() -> Result<Self, Error> {
+        Ok(Self(Arc::new(files::unnamed().map_err(|source| Error::Aside { source })?)))
+    }
+
+    /// Writes bytes at a place.
+    pub fn write_at(&self, bytes: &[u8], place: u64) -> Result<(), Error> {
+        self.0.write_all_at(bytes, place).map_err(|source| Error::Aside { source })
+    }
+
+    /// Fills a buffer from a place.
+    pub fn read_at(&self, buffer: &mut [u8], place: u64) -> Result<(), Error> {
+        self.0.read_exact_at(buffer, place).map_err(|source| Error::Aside { source })
+    }
+}
+
+impl PartialEq for Aside {
+    /// Whether it is the same file.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Aside {}
 
 impl Layout {
     /// Lays pieces out in their order.
@@ -327,7 +380,7 @@ impl Piece {
     fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Span(span) => span.end.saturating_sub(span.start),
+            Self::Span(span) | Self::Aside(_, span) => span.end.saturating_sub(span.start),
             Self::Fill { count, .. } => *count,
         }
     }
@@ -343,18 +396,31 @@ mod tests {
 
     #[test]
     fn a_layout_is_its_pieces_in_a_row() {
+        let aside = Aside::new().unwrap();
+        aside.write_at(b"0123", 0).unwrap();
         let layout = Layout::new([
             Piece::Bytes(b"<".to_vec()),
             Piece::Span(2..5),
             Piece::Fill { byte: b'-', count: 3 },
+            Piece::Aside(aside.clone(), 1..3),
             Piece::Span(0..1),
         ]);
-        assert_eq!(layout.len(), 8);
-        let bytes = with_source(b"abcdef", |source| source.bytes_of(&layout, 8)).unwrap();
-        assert_eq!(bytes, b"<cde---a");
-        assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&layout, 7)), Err(Error::TooLarge { .. })));
+        assert_eq!(layout.len(), 10);
+        let bytes = with_source(b"abcdef", |source| source.bytes_of(&layout, 10)).unwrap();
+        assert_eq!(bytes, b"<cde---12a");
+        assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&layout, 9)), Err(Error::TooLarge { .. })));
+        let beyond = Layout::new([Piece::Aside(aside, 2..5)]);
+        assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Aside { .. })));
         let beyond = Layout::new([Piece::Span(4..7)]);
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn a_file_of_an_image_holds_its_bytes() {
+        let file = with_source(b"abcdef", |source| source.file()).unwrap();
+        let mut bytes = [0; 6];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"abcdef");
     }
 
     #[test]
