@@ -317,14 +317,14 @@ pub struct Signatory {
     pub digest: Option<Digest>,
     /// Certificates that came along.
     pub certificates: Vec<Certificate>,
-    /// What the device asks of the signer's certificate besides the purpose.
-    pub rule: Option<LeafRule>,
+    /// What the device asks of the signer's certificate and those above it besides the purpose.
+    pub rule: Option<ChainRule>,
     /// The signing time that is claimed.
     pub signing_time: Option<Time>,
 }
 
-/// A device's own rule about the certificate of a signer.
-pub type LeafRule = fn(&Certificate) -> Result<(), Bad>;
+/// A device's own rule about the certificates of a signer, leaf to anchor; the leaf alone where it is trusted as it is.
+pub type ChainRule = fn(&Chain) -> Result<(), Bad>;
 
 /// How a signature says whose it is.
 pub enum Named {

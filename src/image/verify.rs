@@ -238,7 +238,7 @@ fn vouch(leaf: &Certificate, signatory: &Signatory, policy: &Policy) -> Result<C
         }
     };
     match signatory.rule {
-        Some(rule) => rule(leaf).map(|()| chain),
+        Some(rule) => rule(&chain).map(|()| chain),
         None => Ok(chain),
     }
 }
