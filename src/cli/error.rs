@@ -311,7 +311,13 @@ fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
         Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
         Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE"),
         Unfit::NoRoom { .. } => Some("make the image smaller, or the slot larger"),
-        Unfit::CannotRemove { .. } | Unfit::NotByKey | Unfit::Malformed { .. } => None,
+        Unfit::CannotAdd { .. } => Some("sign it anew with --replace"),
+        Unfit::SignatureTooLarge { .. } => Some("give --cert a file with fewer certificates"),
+        Unfit::CannotRemove { .. }
+        | Unfit::NotByKey
+        | Unfit::Malformed { .. }
+        | Unfit::Encrypted
+        | Unfit::Manifest { .. } => None,
     }
 }
 

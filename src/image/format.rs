@@ -369,6 +369,8 @@ pub enum Unfit {
     SignedByKey,
     /// It has as many signatures as the format takes.
     TooManySignatures { most: usize },
+    /// The format takes no second signature.
+    CannotAdd { format: &'static str },
     /// The format has no signature that can be taken out.
     CannotRemove { format: &'static str },
     /// It has no signature of this key.
@@ -377,8 +379,14 @@ pub enum Unfit {
     KeyType { key: KeyType, format: &'static str, takes: &'static str },
     /// It is not what the format signs.
     Malformed { why: String },
+    /// It is encrypted, so that what is in it cannot be looked at.
+    Encrypted,
+    /// Its manifest, which says what is in it, is not right.
+    Manifest { why: String },
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
+    /// The signature is larger than a device takes, with the certificates in it.
+    SignatureTooLarge { size: u64, most: u64 },
 }
 
 impl Unfit {
@@ -389,11 +397,15 @@ impl Unfit {
             Self::NotSigned => "not-signed",
             Self::SignedByKey => "signed-by-key",
             Self::TooManySignatures { .. } => "too-many-signatures",
+            Self::CannotAdd { .. } => "cannot-add",
             Self::CannotRemove { .. } => "cannot-remove",
             Self::NotByKey => "not-by-key",
             Self::KeyType { .. } => "key-type",
             Self::Malformed { .. } => "malformed",
+            Self::Encrypted => "encrypted",
+            Self::Manifest { .. } => "manifest",
             Self::NoRoom { .. } => "no-room",
+            Self::SignatureTooLarge { .. } => "signature-too-large",
         }
     }
 }
@@ -407,10 +419,16 @@ impl std::fmt::Display for Unfit {
             Self::TooManySignatures { most } => {
                 write!(f, "the image has {most} signatures, and there is no place for more")
             }
+            Self::CannotAdd { format } => write!(f, "{format} takes no second signature"),
             Self::CannotRemove { format } => write!(f, "no signature can be taken out of {format}"),
             Self::NotByKey => f.write_str("the image has no signature of this key"),
             Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
             Self::Malformed { why } => write!(f, "the image cannot be signed: {why}"),
+            Self::Encrypted => f.write_str("the image is encrypted, and what cannot be looked at is not signed"),
+            Self::Manifest { why } => write!(f, "the manifest cannot be signed: {why}"),
+            Self::SignatureTooLarge { size, most } => {
+                write!(f, "the signature has {size} bytes with its certificates, and a device takes {most}")
+            }
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

@@ -55,6 +55,9 @@ struct Row {
 
 const ALL_KEYS: &[KeyType] = &[KeyType::P256, KeyType::P384, KeyType::Ed25519, KeyType::Rsa(2048)];
 
+/// What OpenSSL takes in CMS.
+const OPENSSL_KEYS: &[KeyType] = &[KeyType::P256, KeyType::P384, KeyType::Rsa(2048)];
+
 fn any_file() -> Vec<u8> {
     b"firmware image".repeat(100)
 }
@@ -70,6 +73,14 @@ const ROWS: &[Row] = &[
         mute: 0,
     },
     Row { format: "cms", settings: &[], keys: ALL_KEYS, image: any_file, mute: 32 },
+    Row {
+        format: "rauc",
+        settings: &[("bundle-format", "plain")],
+        keys: OPENSSL_KEYS,
+        image: rauc::tests::squashfs,
+        mute: 4,
+    },
+    Row { format: "rauc", settings: &[], keys: OPENSSL_KEYS, image: rauc::tests::squashfs, mute: 4 },
 ];
 
 impl Row {

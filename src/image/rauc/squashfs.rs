@@ -1,0 +1,134 @@
+//! The file system in a bundle: its superblock is read here; what is made of it or taken out of it, squashfs-tools do.
+//!
+//! They open files without a name by way of `/proc`, so that nothing is left behind whatever becomes of the process.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::manifest::{LIMIT, Manifest};
+use super::verity::BLOCK;
+use super::{Bad, Error, Source, Unfit};
+use crate::files;
+
+/// The name of the manifest in a bundle.
+pub const MANIFEST: &str = "manifest.raucm";
+
+/// The size of the superblock.
+const SUPERBLOCK: u64 = 96;
+
+/// How far the file system at the begin of an image reaches, without what pads it to a whole block; none where it is
+/// no file system.
+///
+/// ```text
+///  0  4  magic "hsqs"
+/// 40  8  bytes in use, little-endian
+/// ```
+///
+/// Source: the kernel's `fs/squashfs/squashfs_fs.h`.
+fn used(source: &mut Source<'_>) -> Result<Option<u64>, Error> {
+    if source.seekable()? < SUPERBLOCK {
+        return Ok(None);
+    }
+    let superblock = source.span(0..SUPERBLOCK)?;
+    let used = superblock.get(40..48).and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+    Ok(used.filter(|_| superblock.starts_with(b"hsqs")))
+}
+
+/// Whether a file system fits into the payload of a bundle.
+pub fn check_within(source: &mut Source<'_>, payload: u64) -> Result<Result<(), Bad>, Error> {
+    Ok(match used(source)? {
+        Some(used) if used <= payload => Ok(()),
+        Some(_) => Err(Bad::new("squashfs", "the squashfs is longer than the payload")),
+        None => Err(Bad::new("squashfs", "the payload is no squashfs")),
+    })
+}
+
+/// Refuses an image that is not a file system and nothing more, padded to a whole block as mksquashfs leaves it.
+pub fn check_bare(source: &mut Source<'_>, length: u64) -> Result<(), Error> {
+    let malformed = |why: &str| Error::Unfit(Unfit::Malformed { why: why.to_owned() });
+    let used = used(source)?.ok_or_else(|| malformed("it is no folder, squashfs or bundle"))?;
+    match used.checked_next_multiple_of(BLOCK) {
+        Some(whole) if whole == length => Ok(()),
+        Some(whole) if whole < length => Err(malformed("bytes follow the squashfs, and they are no signature")),
+        _ if length < used => Err(malformed("the squashfs is cut short")),
+        _ => Err(malformed("the squashfs is not padded to a multiple of 4096 bytes")),
+    }
+}
+
+/// Makes a file system of a folder, with this manifest in the place of its own. The same files with the same modes make
+/// the same bytes: owners, times and extended attributes are left out.
+pub fn make(folder: &Path, manifest: &Manifest) -> Result<File, Error> {
+    const NAME: &str = "mksquashfs";
+    let aside = |source| Error::Aside { source };
+    // An absolute path is taken for no flag.
+    let folder = folder.canonicalize().map_err(|source| Error::Read { path: folder.to_owned(), source })?;
+    let mut completed = files::unnamed().map_err(aside)?;
+    completed.write_all(&manifest.to_bytes()).map_err(aside)?;
+    let made = files::unnamed().map_err(aside)?;
+    let mut command = Command::new(NAME);
+    command
+        .args([folder.as_os_str(), path_of(&made).as_ref()])
+        // Errors that it would pass over leave files out, or empty.
+        .args(["-noappend", "-exit-on-error", "-no-progress", "-quiet"])
+        .args(["-all-root", "-no-xattrs", "-all-time", "0", "-mkfs-time", "0"])
+        .args(["-p", &format!("{MANIFEST} f 0644 0 0 cat {}", path_of(&completed))])
+        .args(["-e", MANIFEST])
+        // It takes times from one place alone.
+        .env_remove("SOURCE_DATE_EPOCH");
+    run(NAME, &mut command)?.map_err(|why| Error::Program { name: NAME, why })?;
+    Ok(made)
+}
+
+/// The bytes of the manifest in a file system at the begin of an image. Where that cannot be read, the reason in words;
+/// where the program is missing, an error.
+pub fn manifest(source: &Source<'_>) -> Result<Result<Vec<u8>, String>, Error> {
+    const NAME: &str = "unsquashfs";
+    let file = source.file()?;
+    let mut command = Command::new(NAME);
+    command.args(["-no-progress", "-cat", &path_of(&file), MANIFEST]);
+    run(NAME, &mut command)
+}
+
+/// A path by which another process opens a file of this one.
+fn path_of(file: &File) -> String {
+    format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
+}
+
+/// Runs a program and returns what it wrote, at most what a manifest may have; where it failed, its last words.
+fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, String>, Error> {
+    let aside = |source| Error::Aside { source };
+    let failed = |error: std::io::Error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => "it is not installed (squashfs-tools)".to_owned(),
+            _ => files::reason(&error),
+        };
+        Error::Program { name, why }
+    };
+    let mut said = files::unnamed().map_err(aside)?;
+    let errors = said.try_clone().map_err(aside)?;
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    let mut child = command.spawn().map_err(failed)?;
+    let mut written = Vec::new();
+    let read = child.stdout.take().map(|stdout| stdout.take(LIMIT + 1).read_to_end(&mut written));
+    let is_whole = written.len() as u64 <= LIMIT && matches!(read, Some(Ok(_)));
+    if !is_whole {
+        // It may be at its end already.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(failed)?;
+    if !is_whole {
+        return Ok(Err(format!("{name} wrote more than {} KiB", LIMIT >> 10)));
+    }
+    if status.success() {
+        return Ok(Ok(written));
+    }
+    let mut words = Vec::new();
+    said.seek(SeekFrom::Start(0)).map_err(aside)?;
+    said.take(LIMIT).read_to_end(&mut words).map_err(aside)?;
+    let words = String::from_utf8_lossy(&words);
+    let last = words.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    Ok(Err(files::printable(last.unwrap_or("it does not say why"))))
+}
