@@ -28,7 +28,7 @@ impl Bundle {
         let bad = |code, words: String| Ok(Err(Bad::new(code, words)));
         let end = source.seekable()?.saturating_sub(FOOTER);
         if end == 0 {
-            return bad("footer", "the bundle is shorter than the number at its end".to_owned());
+            return bad("footer", "the bundle is no longer than the number at its end".to_owned());
         }
         let mut size = [0; FOOTER as usize];
         source.read_at(&mut size, end)?;

@@ -27,7 +27,7 @@ const SUPERBLOCK: u64 = 96;
 /// 40  8  bytes in use, little-endian
 /// ```
 ///
-/// Source: the kernel's `fs/squashfs/squashfs_fs.h`.
+/// Source: `torvalds/linux fs/squashfs/squashfs_fs.h`.
 fn used(source: &mut Source<'_>) -> Result<Option<u64>, Error> {
     if source.seekable()? < SUPERBLOCK {
         return Ok(None);

@@ -8,7 +8,7 @@
 //! digest    SHA-256(salt | block)
 //! ```
 //!
-//! Source: the kernel's `Documentation/admin-guide/device-mapper/verity.rst`, `rauc/rauc src/verity_hash.c`.
+//! Source: `torvalds/linux Documentation/admin-guide/device-mapper/verity.rst`, `rauc/rauc src/verity_hash.c`.
 
 use std::num::NonZero;
 use std::ops::Range;

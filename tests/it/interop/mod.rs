@@ -9,6 +9,7 @@ mod cms_read;
 mod devices;
 mod keys;
 mod lint;
+mod rauc;
 mod raw;
 mod requests;
 
