@@ -20,6 +20,7 @@ use crate::x509::{self, verify as path};
 
 mod cms;
 mod format;
+pub mod mcuboot;
 mod prepared;
 mod raw;
 mod sign;
