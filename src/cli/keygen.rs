@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::Context;
+use super::error::Usage;
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
 use super::report::Report;
@@ -20,7 +21,8 @@ use crate::key::{KeyRef, KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
 Examples:
   $ bulla keygen -o device.key
   $ bulla keygen --type rsa3072 --passphrase-from env:PASS -o ca.key
-  $ bulla keygen --public device.key -o device.pub")]
+  $ bulla keygen --public device.key -o device.pub
+  $ bulla keygen --public ed25519.key --encoding minisign -o minisign.pub")]
 pub struct Args {
     /// An existing private key, with --public
     #[arg(value_name = "KEY", requires = "public")]
@@ -36,7 +38,7 @@ pub struct Args {
     output: PathBuf,
     /// How it is encoded
     #[arg(long, value_enum, default_value_t)]
-    encoding: Encoding,
+    encoding: KeyEncoding,
     /// Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt
     #[arg(long, value_name = "SOURCE")]
     passphrase_from: Option<PassphraseFrom>,
@@ -73,6 +75,27 @@ impl From<Type> for KeyType {
     }
 }
 
+/// How a key can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum KeyEncoding {
+    #[default]
+    Pem,
+    Der,
+    /// The public key file of minisign, which takes Ed25519 keys
+    Minisign,
+}
+
+impl KeyEncoding {
+    /// PEM or DER, where it is one of them.
+    fn of_structure(self) -> Option<Encoding> {
+        match self {
+            Self::Pem => Some(Encoding::Pem),
+            Self::Der => Some(Encoding::Der),
+            Self::Minisign => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -87,9 +110,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(reference) = &args.key {
         let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
         let public = key.public_key();
-        product::write(output, Kind::PublicKey, public.spki(), args.encoding)?;
+        match args.encoding.of_structure() {
+            Some(encoding) => product::write(output, Kind::PublicKey, public.spki(), encoding)?,
+            None => output.write(public.to_minisign()?.as_bytes())?,
+        }
         return finish(context, &args.output, "public key", public);
     }
+    let public_only = || Usage("--encoding minisign is for public keys: add --public KEY".to_owned());
+    let encoding = args.encoding.of_structure().ok_or_else(public_only)?;
     let wrapping = match args.kdf {
         Some(Kdf::Pbkdf2) => Wrapping::Pbkdf2,
         Some(Kdf::Scrypt) | None => Wrapping::Scrypt,
@@ -98,7 +126,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
     let key = SoftwareKey::generate(args.key_type.into())?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
-    product::write(output, kind, &der, args.encoding)?;
+    product::write(output, kind, &der, encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
     finish(context, &args.output, what, key.public_key())
 }

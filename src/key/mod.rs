@@ -4,8 +4,9 @@
 //! * [`PublicKey`] checks signatures; [`Weakness`] says why a public key is not worth trusting.
 //! * [`Signer`] makes them, wherever the key lives; [`SoftwareKey`] is the one whose key is in a file.
 //! * [`KeyRef`] names a key on the command line; [`KeyFile`] is a key file before its passphrase is known.
+//! * [`KeyId`] is the number that minisign gives a key, and [`Blake2b`] the hash that it signs.
 //!
-//! ring, aws-lc-rs, p256, p384, crypto-bigint and pkcs8 are named here and nowhere else. ring hashes, gives
+//! ring, aws-lc-rs, p256, p384, crypto-bigint, pkcs8 and blake2 are named here and nowhere else. ring hashes, gives
 //! randomness and does Ed25519 and fast ECDSA; aws-lc-rs does what ring cannot (RSA keys, prehashed RSA, all pairs of
 //! curve and hash); p256 and p384 do deterministic ECDSA (RFC 6979); crypto-bigint looks for factors of bad RSA moduli.
 
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub mod algorithm;
 mod file;
+mod minisign;
 mod public;
 mod published;
 mod software;
@@ -24,6 +26,7 @@ mod weakness;
 
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
 pub use file::{KeyFile, Wrapping};
+pub use minisign::{Blake2b, KeyId};
 pub use public::PublicKey;
 pub use software::SoftwareKey;
 pub use weakness::Weakness;
@@ -127,6 +130,8 @@ pub enum Error {
     PassphraseWrong,
     /// The key file's encryption is of a kind that is not opened, or asks for more work than is reasonable.
     Encryption { found: String },
+    /// A format of keys has no place for keys of this type.
+    KeyType { key: KeyType, format: &'static str, takes: &'static str },
     /// The two halves of a key file do not belong together.
     Inconsistent,
     /// The key cannot sign with this scheme, or this scheme cannot take this input.
@@ -150,6 +155,7 @@ impl fmt::Display for Error {
             Self::PassphraseNeeded => f.write_str("the private key is encrypted and no passphrase was given"),
             Self::PassphraseWrong => f.write_str("the passphrase does not open the private key"),
             Self::Encryption { found } => write!(f, "the private key's encryption is not supported: {found}"),
+            Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
             Self::Inconsistent => f.write_str("the key's public half does not belong to its private half"),
             Self::Scheme { key, scheme } => write!(f, "an {key} key cannot do {scheme}"),
             Self::BadSignature => f.write_str("the signature does not match"),
