@@ -155,7 +155,8 @@ fn what_was_signed_is_good_and_nothing_else_is() {
         assert!(is_bad(image, &[&product[..], &[0]].concat()), "{name}: a byte more");
         let step = (product.len() / 2000).max(1);
         for end in (0..product.len()).step_by(step) {
-            assert!(is_bad(image, &product[..end]), "{name}: cut at {end}");
+            // A text may lack its last line end.
+            assert!(is_bad(image, &product[..end]) || product[end..] == *b"\n", "{name}: cut at {end}");
         }
         let mut mute = 0;
         for at in (0..product.len()).step_by(step) {
