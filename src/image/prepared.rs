@@ -76,6 +76,11 @@ impl Prepared {
         let maker =
             Maker { key: Some(&self.key), chain: self.chain.as_ref(), time: self.time, existing: self.existing };
         let plan = format.plan(source, &maker, &self.settings)?;
+        // What a second signature covers may be the first one, which says nothing of the image as it is now.
+        for (done, signature) in self.signatures.iter().enumerate() {
+            let round = plan.round(&self.signatures[..done])?.ok_or(Error::PreparedDiffers)?;
+            check(&self.key, &round, signature).map_err(|_| Error::PreparedDiffers)?;
+        }
         let round = plan.round(&self.signatures)?.ok_or(Error::PreparedDiffers)?;
         if (&round.scheme, &round.message) != (&self.scheme, &self.message) {
             return Err(Error::PreparedDiffers);

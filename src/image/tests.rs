@@ -249,6 +249,12 @@ fn two_steps_make_what_one_makes() {
                 let refused = other.attach(row.format(), source, &signature);
                 assert!(matches!(refused, Err(Error::PreparedDiffers)), "{}", row.format);
             });
+            let mut changed = image.to_vec();
+            changed[image.len() / 2] ^= 1;
+            with_source(&changed, |source| {
+                let refused = read.clone().attach(row.format(), source, &signature);
+                assert!(refused.is_err(), "{}: an image that was changed meanwhile", row.format);
+            });
             let signature = match prepared.scheme {
                 crate::key::Scheme::Ecdsa(_) => key.ecdsa_to_p1363(&signature).unwrap(),
                 _ => signature,
