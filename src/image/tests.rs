@@ -70,6 +70,15 @@ const ROWS: &[Row] = &[
         mute: 0,
     },
     Row { format: "cms", settings: &[], keys: ALL_KEYS, image: any_file, mute: 32 },
+    // The untrusted comment is not signed, nor is the key id in twelve characters of base64.
+    Row { format: "minisign", settings: &[], keys: &[KeyType::Ed25519], image: any_file, mute: 20 + 12 },
+    Row {
+        format: "minisign",
+        settings: &[("untrusted-comment", ""), ("trusted-comment", "board\t1.2.3"), ("require-prehashed", "")],
+        keys: &[KeyType::Ed25519],
+        image: any_file,
+        mute: 12,
+    },
 ];
 
 impl Row {

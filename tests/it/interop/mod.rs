@@ -9,6 +9,7 @@ mod cms_read;
 mod devices;
 mod keys;
 mod lint;
+mod minisign;
 mod minisign_keys;
 mod raw;
 mod requests;
