@@ -23,8 +23,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+mod commented;
 mod folder;
 mod kind;
+pub use commented::Commented;
 pub use folder::{build_folder, make_folder};
 pub use kind::{Document, Kind, documents};
 

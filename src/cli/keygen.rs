@@ -7,11 +7,12 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::Context;
+use super::error::Usage;
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
 use super::report::Report;
 use crate::files::{Creation, Kind, shown_output};
-use crate::key::{self, Hash, KeyFile, KeyRef, KeyType, PrivateKey, SoftwareKey, Wrapping, X25519Key};
+use crate::key::{self, Hash, KeyFile, KeyRef, KeyType, PrivateKey, Signer, SoftwareKey, Wrapping, X25519Key};
 
 /// Make a private key, or write the public half of one
 ///
@@ -21,7 +22,8 @@ use crate::key::{self, Hash, KeyFile, KeyRef, KeyType, PrivateKey, SoftwareKey, 
 Examples:
   $ bulla keygen -o device.key
   $ bulla keygen --type rsa3072 --passphrase-from env:PASS -o ca.key
-  $ bulla keygen --public device.key -o device.pub")]
+  $ bulla keygen --public device.key -o device.pub
+  $ bulla keygen --public ed25519.key --encoding minisign -o minisign.pub")]
 pub struct Args {
     /// An existing private key, with --public
     #[arg(value_name = "KEY", requires = "public")]
@@ -37,7 +39,7 @@ pub struct Args {
     output: PathBuf,
     /// How it is encoded
     #[arg(long, value_enum, default_value_t)]
-    encoding: Encoding,
+    encoding: KeyEncoding,
     /// Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt
     #[arg(long, value_name = "SOURCE")]
     passphrase_from: Option<PassphraseFrom>,
@@ -118,6 +120,27 @@ impl AnyType {
     }
 }
 
+/// How a key can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum KeyEncoding {
+    #[default]
+    Pem,
+    Der,
+    /// The public key file of minisign, which takes Ed25519 keys
+    Minisign,
+}
+
+impl KeyEncoding {
+    /// PEM or DER, where it is one of them.
+    fn of_structure(self) -> Option<Encoding> {
+        match self {
+            Self::Pem => Some(Encoding::Pem),
+            Self::Der => Some(Encoding::Der),
+            Self::Minisign => None,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -132,9 +155,18 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(reference) = &args.key {
         let unlock = keys::own(args.passphrase_from.as_ref());
         let key = keys::unlocked_any(KeyFile::read(reference)?, &reference.to_string(), unlock, context)?;
-        product::write(output, Kind::PublicKey, key.spki(), args.encoding)?;
+        match (args.encoding.of_structure(), &key) {
+            (Some(encoding), _) => product::write(output, Kind::PublicKey, key.spki(), encoding)?,
+            (None, PrivateKey::Signing(key)) => output.write(key.public_key().to_minisign()?.as_bytes())?,
+            (None, PrivateKey::X25519(_)) => {
+                let message = "minisign takes Ed25519 keys, and this one is of type X25519";
+                return Err(Usage(message.to_owned()).into());
+            }
+        }
         return finish(context, &args.output, "public key", &key);
     }
+    let public_only = || Usage("--encoding minisign is for public keys: add --public KEY".to_owned());
+    let encoding = args.encoding.of_structure().ok_or_else(public_only)?;
     let wrapping = match args.kdf {
         Some(Kdf::Pbkdf2) => Wrapping::Pbkdf2,
         Some(Kdf::Scrypt) | None => Wrapping::Scrypt,
@@ -143,7 +175,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
     let key = args.key_type.generate()?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
-    product::write(output, kind, &der, args.encoding)?;
+    product::write(output, kind, &der, encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
     finish(context, &args.output, what, &key)
 }

@@ -1,4 +1,4 @@
-//! Private key files: every shape that OpenSSL writes is read, PKCS#8 alone is written.
+//! Private key files: every shape that OpenSSL writes is read, and minisign's; PKCS#8 alone is written.
 
 use std::path::PathBuf;
 
@@ -11,15 +11,16 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::algorithm::oid_name;
-use super::{Error, KeyRef, Passphrase, Signer, SoftwareDecrypter, SoftwareKey, X25519Key};
+use super::{Error, KeyRef, Passphrase, Signer, SoftwareDecrypter, SoftwareKey, X25519Key, minisign};
 use crate::files::{self, Document, Kind};
 
 /// Most PBKDF2 rounds that are computed to open a key file: seventeen times what is written here, about one second.
 const PBKDF2_ROUNDS_LIMIT: u32 = 10_000_000;
 
 /// Most work that scrypt may ask for to open a key file, as N·r·p (RFC 7914 section 2): 64 times what is written here,
-/// some three seconds, and at p = 1 the 1 GiB of memory (128·N·r bytes) that the most careful tools choose.
-const SCRYPT_WORK_LIMIT: u64 = 1 << 23;
+/// some three seconds, and at p = 1 the 1 GiB of memory (128·N·r bytes) that the most careful tools choose, minisign
+/// among them.
+pub(super) const SCRYPT_WORK_LIMIT: u64 = 1 << 23;
 
 /// How a key file is encrypted: PBES2 (RFC 8018) with AES-256-CBC under one of two key derivations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,7 +153,7 @@ impl KeyFile {
 
     /// Whether a passphrase is needed.
     pub fn is_encrypted(&self) -> bool {
-        self.document.kind == Kind::EncryptedKey
+        matches!(self.document.kind, Kind::EncryptedKey | Kind::EncryptedMinisignKey)
     }
 
     /// Whether it is encrypted in OpenSSL's traditional way, which is not opened.
@@ -183,6 +184,7 @@ impl KeyFile {
             Kind::Sec1Key => from_sec1(der, None).map(PrivateKey::Signing),
             Kind::Pkcs1Key => SoftwareKey::from_pkcs1(der).map(PrivateKey::Signing),
             Kind::EncryptedKey => from_pkcs8(&decrypt(der, passphrase.ok_or(Error::PassphraseNeeded)?)?),
+            Kind::MinisignKey | Kind::EncryptedMinisignKey => minisign::open(der, passphrase).map(PrivateKey::Signing),
             Kind::TraditionalEncryptedKey => {
                 let found = "OpenSSL's traditional PEM encryption".to_owned();
                 Err(Error::Encryption { found })

@@ -7,8 +7,9 @@
 //! * [`KeyRef`] names a key on the command line; [`KeyFile`] is a key file before its passphrase is known, and
 //!   [`PrivateKey`] what is in it.
 //! * [`Ctr`], [`hkdf`] and [`hmac`] work with keys that both sides have.
+//! * [`KeyId`] is the number that minisign gives a key, and [`Blake2b`] the hash that it signs.
 //!
-//! ring, aws-lc-rs, p256, p384, crypto-bigint and pkcs8 are named here and nowhere else. ring hashes, gives
+//! ring, aws-lc-rs, p256, p384, crypto-bigint, pkcs8 and blake2 are named here and nowhere else. ring hashes, gives
 //! randomness and does Ed25519 and fast ECDSA; aws-lc-rs does what ring cannot (RSA keys, prehashed RSA, all pairs of
 //! curve and hash) and all that decrypts, as it wipes its keys; p256 and p384 do deterministic ECDSA (RFC 6979);
 //! crypto-bigint looks for factors of bad RSA moduli.
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 
 pub mod algorithm;
 mod file;
+mod minisign;
 mod public;
 mod published;
 mod recipient;
@@ -30,6 +32,7 @@ mod weakness;
 
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
 pub use file::{KeyFile, PrivateKey, Wrapping};
+pub use minisign::{Blake2b, KeyId};
 pub use public::PublicKey;
 pub use recipient::{Agreement, Decrypter, Recipient, RecipientType, SoftwareDecrypter, X25519Key};
 pub use software::SoftwareKey;
@@ -144,6 +147,8 @@ pub enum Error {
     PassphraseWrong,
     /// The key file's encryption is of a kind that is not opened, or asks for more work than is reasonable.
     Encryption { found: String },
+    /// A format of keys has no place for keys of this type.
+    KeyType { key: KeyType, format: &'static str, takes: &'static str },
     /// The two halves of a key file do not belong together.
     Inconsistent,
     /// The key cannot sign with this scheme, or this scheme cannot take this input.
@@ -172,6 +177,7 @@ impl fmt::Display for Error {
             Self::PassphraseNeeded => f.write_str("the private key is encrypted and no passphrase was given"),
             Self::PassphraseWrong => f.write_str("the passphrase does not open the private key"),
             Self::Encryption { found } => write!(f, "the private key's encryption is not supported: {found}"),
+            Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
             Self::Inconsistent => f.write_str("the key's public half does not belong to its private half"),
             Self::Scheme { key, scheme } => write!(f, "an {key} key cannot do {scheme}"),
             Self::Use { key, cannot } => write!(f, "a key of type {key} cannot {cannot}"),

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::file::{Wrapping, encode_pkcs8, encode_sec1, protect};
 use super::public::import;
-use super::{Error, Hash, Input, KeyType, Passphrase, PublicKey, Scheme, Signer};
+use super::{Error, Hash, Input, KeyId, KeyType, Passphrase, PublicKey, Scheme, Signer};
 use crate::files::Kind;
 
 /// A private key in memory. What is kept for its lifetime is wiped when dropped; it never prints.
@@ -110,6 +110,11 @@ impl SoftwareKey {
         let pair = ed25519(seed)?;
         let public = PublicKey::from_ed25519(ring_signature::KeyPair::public_key(&pair).as_ref())?;
         Ok(Self { public, secret: Secret::Ed25519(Zeroizing::new(*seed)) })
+    }
+
+    /// The same key under a number of minisign.
+    pub(super) fn with_id(self, id: KeyId) -> Self {
+        Self { public: self.public.with_id(Some(id)), ..self }
     }
 
     /// Takes a PKCS#1 `RSAPrivateKey`. The library checks that its numbers belong together; that the modulus and the

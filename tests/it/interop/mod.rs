@@ -10,6 +10,8 @@ mod devices;
 mod envelope;
 mod keys;
 mod lint;
+mod minisign;
+mod minisign_keys;
 mod raw;
 mod requests;
 
