@@ -72,6 +72,8 @@ fn detached_signatures_cover_an_image_of_5_gib() {
     let lab = Lab::with_ca();
     let image = image(&lab, "app.bin");
     lab.bulla("keygen --public fw.key -o fw.pub").ok();
+    lab.bulla("keygen --type ed25519 -o ed.key").ok();
+    lab.bulla("keygen --public ed.key -o ed.pub").ok();
     for (sign, verify) in [
         (
             "sign app.bin --as raw --key fw.key -o app.sig",
@@ -80,6 +82,10 @@ fn detached_signatures_cover_an_image_of_5_gib() {
         (
             "sign app.bin --as cms --key fw.key --cert fw.pem -o app.p7s",
             "verify app.bin --as cms --signature app.p7s --trust acme/firmware/root.pem",
+        ),
+        (
+            "sign app.bin --as minisign --key ed.key -o app.minisig",
+            "verify app.bin --as minisign --signature app.minisig --public-key ed.pub",
         ),
     ] {
         whole(&lab, sign, verify, &image);
