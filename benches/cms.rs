@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+mod bytes;
 mod measure;
+use bytes::random_bytes;
 use measure::{BULLA, command, in_turn, run};
 
 const ROUNDS: usize = 5;
@@ -41,20 +43,11 @@ fn main() {
     row("bulla verify --as cms", verify, peak(folder, BULLA, VERIFY));
 }
 
-/// Writes an image of bytes that do not repeat within a read.
+/// Writes an image, a MiB at a time.
 fn write_image(path: &Path) -> std::io::Result<()> {
     let mut file = File::create(path)?;
-    let mut state: u64 = 1;
-    for _ in 0..MIB {
-        let block: Vec<u8> = std::iter::repeat_with(|| {
-            // Knuth's MMIX generator.
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state.to_be_bytes()
-        })
-        .take((1 << 20) / 8)
-        .flatten()
-        .collect();
-        file.write_all(&block)?;
+    for seed in 0..MIB {
+        file.write_all(&random_bytes(seed as u64, 1 << 20))?;
     }
     // Else the kernel would write it out while others are measured.
     file.sync_all()

@@ -23,8 +23,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+mod commented;
 mod folder;
 mod kind;
+pub use commented::Commented;
 pub use folder::{build_folder, make_folder};
 pub use kind::{Document, Kind, documents};
 
@@ -160,7 +162,7 @@ fn open_named(what: &'static str, path: &Path) -> Result<File, Error> {
     let fail = |source| Error::Read { what, path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
     if file.metadata().map_err(fail)?.is_dir() {
-        return Err(fail(io::Error::from(Errno::ISDIR)));
+        return Err(fail(is_a_folder()));
     }
     Ok(file)
 }
@@ -187,6 +189,11 @@ pub fn unnamed() -> io::Result<File> {
         }
         made => Ok(File::from(made?)),
     }
+}
+
+/// What the system says where a folder is read as a file.
+pub fn is_a_folder() -> io::Error {
+    Errno::ISDIR.into()
 }
 
 /// The size in bytes of a regular file, for a progress bar; `None` for standard input and whatever has no size.

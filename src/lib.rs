@@ -15,7 +15,7 @@
 //! | 3 | [`cms`] | SignedData |
 //! | 4 | [`store`] | the CA's records |
 //! | 4 | [`enroll`] | asking for a certificate, deciding about it, accepting it |
-//! | 4 | [`image`] | signature formats and the verdict |
+//! | 4 | [`image`] | formats of signed images, and the verdict |
 //! | 5 | [`ca`] | the embedded CA |
 //! | 6 | [`cli`] | the command line |
 //!
@@ -25,8 +25,9 @@
 //! with it, an [`enroll::Enroller`] gets one from an [`enroll::Authority`], and [`enroll::accept`] checks what came back
 //! before [`files::Output`] stores it.
 //!
-//! *A firmware image*: [`image::Payload`] streams it, a [`key::Signer`] signs, [`image::cms`] or [`image::raw`] lays the
-//! signature out; back again, an [`image::Policy`] says whom to trust, and the answer is an [`image::Verdict`].
+//! *A firmware image*: an [`image::Source`] reads it, an [`image::ImageFormat`] plans where its bytes and signatures
+//! stand, a [`key::Signer`] signs, and an [`image::Layout`] is written; back again, the format reads what was signed, an
+//! [`image::Policy`] says whom to trust, and the answer is an [`image::Verdict`].
 
 #![forbid(unsafe_code)]
 

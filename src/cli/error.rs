@@ -175,17 +175,23 @@ fn of_key(error: &key::Error) -> Class {
     match error {
         key::Error::File(error) => of_file(error),
         key::Error::PassphraseNeeded | key::Error::PassphraseWrong => (4, "passphrase", None, false),
-        key::Error::Encryption { .. } => {
-            (1, "key-encryption", Some("convert it first: openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW"), false)
-        }
+        key::Error::Encryption { .. } => (
+            1,
+            "key-encryption",
+            Some("encrypt it anew by the tool that made it, as openssl pkcs8 -topk8 -v2 aes256 -in OLD -out NEW"),
+            false,
+        ),
         key::Error::UnsupportedKey { .. } => {
             (1, "unsupported-key", Some("bulla keygen makes p256, p384, ed25519 and rsa keys"), false)
         }
         key::Error::UnsupportedAlgorithm { .. } => (1, "unsupported-algorithm", None, false),
         key::Error::WeakKey { .. } => (1, "weak-key", Some("RSA keys have 2048 to 8192 bits"), false),
         key::Error::Malformed { .. } | key::Error::Inconsistent => (1, "malformed", None, false),
+        key::Error::KeyType { .. } => (1, "key-type", None, false),
         key::Error::Scheme { .. } => (1, "scheme", None, false),
+        key::Error::Use { .. } => (1, "key-use", None, false),
         key::Error::BadSignature => (3, "signature", None, false),
+        key::Error::NotOpened => (3, "not-opened", None, false),
         key::Error::Randomness | key::Error::Library { .. } => (1, "crypto", None, false),
     }
 }

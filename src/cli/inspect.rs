@@ -14,7 +14,7 @@ use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
 use crate::image::{self, Description, FORMATS, Source};
 use crate::key::algorithm::oid_name;
-use crate::key::{self, Hash, KeyFile, PublicKey, Signer};
+use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
 use crate::x509::{
     self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, Subject, Time,
     colon_hex, no_expiry, rfc3339,
@@ -22,8 +22,8 @@ use crate::x509::{
 
 /// Say what a file is and what is in it
 ///
-/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER, and signed
-/// images; the type is found from the content. Nothing is verified but a request's own signature, and no private number is shown.
+/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER, keys of
+/// minisign, and signed images; the type is found from the content. Nothing is verified but a request's own signature, and no private number is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -106,7 +106,9 @@ fn describe(document: Document, args: &Args, at: Time, context: &Context) -> any
         Kind::Request => request(Request::from_der(der).with_context(named)?),
         Kind::Crl => revocation_list(&CertificateList::from_der(der).with_context(named)?, at, context.format),
         Kind::Cms => message(der, at).with_context(named)?,
-        Kind::PublicKey | Kind::Pkcs1PublicKey => public_key(&document).with_context(named)?,
+        Kind::PublicKey | Kind::Pkcs1PublicKey | Kind::MinisignPublicKey => {
+            public_key(&document).with_context(named)?
+        }
         _ => private_key(document, args, context)?,
     })
 }
@@ -162,10 +164,7 @@ fn date(time: Time) -> String {
 /// The type of a public key and its fingerprint, also where the type is not supported.
 fn key_row(report: Report, spki: &[u8]) -> Report {
     let fingerprint = Hash::Sha256.digest(spki).to_string();
-    let described = match PublicKey::from_spki(spki) {
-        Ok(key) => key.key_type().to_string(),
-        Err(error) => printable(&error.to_string()),
-    };
+    let described = key::type_name(spki).unwrap_or_else(|error| printable(&error.to_string()));
     report.row("key", described).line(row("spki", &fingerprint)).field("spki_sha256", fingerprint)
 }
 
@@ -341,11 +340,21 @@ fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {
 }
 
 fn public_key(document: &Document) -> Result<Report, key::Error> {
-    let report = Report::of_part().field("kind", "public key").line("public key");
-    if document.kind == Kind::Pkcs1PublicKey {
-        return Ok(key_row(report, PublicKey::from_document(document, Path::new("-"))?.spki()));
+    let kind = if document.kind == Kind::MinisignPublicKey { "minisign public key" } else { "public key" };
+    let report = Report::of_part().field("kind", kind).line(kind);
+    if document.kind == Kind::PublicKey {
+        return Ok(key_row(report, &document.der));
     }
-    Ok(key_row(report, &document.der))
+    Ok(known_key(report, &PublicKey::from_document(document, Path::new("-"))?))
+}
+
+/// The same for a key that could be read, with the number that minisign gave it.
+fn known_key(report: Report, key: &PublicKey) -> Report {
+    let report = key_row(report, key.spki());
+    match key.id() {
+        Some(id) => report.row("key id", id.to_string()),
+        None => report,
+    }
 }
 
 /// The public half of a private key; an encrypted one stays closed unless its passphrase is given.
@@ -357,6 +366,9 @@ fn private_key(document: Document, args: &Args, context: &Context) -> anyhow::Re
     if (file.is_encrypted() && args.passphrase_from.is_none()) || file.is_traditional() {
         return Ok(report.line(row("key", "not shown without its passphrase")));
     }
-    let key = keys::unlocked(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
-    Ok(key_row(report, key.public_key().spki()))
+    let key = keys::unlocked_any(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
+    Ok(match &key {
+        PrivateKey::Signing(key) => known_key(report, key.public_key()),
+        PrivateKey::X25519(_) => key_row(report, key.spki()),
+    })
 }

@@ -98,6 +98,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return attach(&args, prepared, context);
     }
     let format = args.format.ok_or_else(|| Usage("say the format: --as FORMAT".to_owned()))?.format();
+    if format.is_detached() && (args.add || args.replace || args.remove.is_some()) {
+        let message = "--add, --replace and --remove are for images that hold their signatures";
+        return Err(Usage(message.to_owned()).into());
+    }
     let chain = args.cert.as_deref().map(Chain::read).transpose()?;
     let job = Job { format, settings: args.settings.of(format)?, chain, time: context.now };
     match (&args.remove, &args.prepare) {

@@ -1,17 +1,21 @@
-//! What a file is, found from its content: PEM labels, or the tags at the top of a DER structure.
+//! What a file is, found from its content: PEM labels, the tags at the top of a DER structure, or what stands below a
+//! comment of minisign.
 
 use std::path::Path;
 
 use der::{Reader, SliceReader, Tag, TagNumber};
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Commented, Error};
 
 /// Most PEM blocks that are taken from one file. A trust list of every public CA has some hundred and fifty.
 const DOCUMENTS_LIMIT: usize = 10_000;
 
 /// Most members of a structure that are looked at. Four tell every two kinds apart; an RSA private key has nine.
 const SIBLINGS: usize = 9;
+
+/// Most bytes of the comment over a key, line end included (jedisct1/minisign `src/minisign.h`, COMMENTMAXBYTES).
+const COMMENT_LIMIT: usize = 1023;
 
 /// The kinds of document that `bulla` knows by sight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +30,16 @@ pub enum Kind {
     Pkcs1Key,
     /// PEM with `Proc-Type: 4,ENCRYPTED`: OpenSSL's traditional encryption, keyed by one round of MD5.
     TraditionalEncryptedKey,
+    /// minisign's secret key, in the clear (jedisct1/minisign `src/minisign.h`, SeckeyStruct).
+    MinisignKey,
+    /// The same, encrypted.
+    EncryptedMinisignKey,
     /// `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7).
     PublicKey,
     /// PKCS#1 `RSAPublicKey` (RFC 8017 appendix A.1.1).
     Pkcs1PublicKey,
+    /// The public key of minisign and signify (jedisct1/minisign `src/minisign.h`, PubkeyStruct).
+    MinisignPublicKey,
     /// PKCS#10 `CertificationRequest` (RFC 2986).
     Request,
     /// X.509 `Certificate` (RFC 5280 section 4.1).
@@ -49,8 +59,11 @@ impl Kind {
             Self::Sec1Key => "an EC private key",
             Self::Pkcs1Key => "an RSA private key",
             Self::TraditionalEncryptedKey => "a private key in OpenSSL's traditional encryption",
+            Self::MinisignKey => "a minisign private key",
+            Self::EncryptedMinisignKey => "an encrypted minisign private key",
             Self::PublicKey => "a public key",
             Self::Pkcs1PublicKey => "an RSA public key (PKCS#1)",
+            Self::MinisignPublicKey => "a minisign public key",
             Self::Request => "a certificate request",
             Self::Certificate => "a certificate",
             Self::Crl => "a certificate revocation list",
@@ -62,17 +75,23 @@ impl Kind {
     pub fn is_private_key(self) -> bool {
         matches!(
             self,
-            Self::Pkcs8Key | Self::EncryptedKey | Self::Sec1Key | Self::Pkcs1Key | Self::TraditionalEncryptedKey
+            Self::Pkcs8Key
+                | Self::EncryptedKey
+                | Self::Sec1Key
+                | Self::Pkcs1Key
+                | Self::TraditionalEncryptedKey
+                | Self::MinisignKey
+                | Self::EncryptedMinisignKey
         )
     }
 }
 
-/// One DER (or BER) structure from a file, with its kind.
+/// One structure from a file, with its kind: DER, BER, or the fixed layout of minisign.
 #[derive(Clone)]
 pub struct Document {
     /// What it is.
     pub kind: Kind,
-    /// Its bytes: exactly those in the file, or in the PEM block.
+    /// Its bytes: exactly those in the file, or those that base64 in it stands for.
     pub der: Zeroizing<Vec<u8>>,
 }
 
@@ -83,7 +102,7 @@ impl std::fmt::Debug for Document {
     }
 }
 
-/// Finds the documents in a file's bytes: every PEM block, or one DER structure.
+/// Finds the documents in a file's bytes: every PEM block, or one DER structure, or one key of minisign.
 ///
 /// PEM parameters of EC keys (`EC PARAMETERS`, which OpenSSL writes before a SEC 1 key) are skipped. `path` and
 /// `wanted` name the file and what was asked for in the error.
@@ -91,6 +110,10 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
     let wrong = |found: String| Error::WrongKind { path: path.to_owned(), wanted, found };
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(wrong("empty".to_owned()));
+    }
+    if bytes.starts_with(Commented::UNTRUSTED.as_bytes()) {
+        let key = minisign_key(bytes).ok_or_else(|| wrong("a minisign file that holds no key".to_owned()))?;
+        return Ok(vec![key]);
     }
     if !contains_pem(bytes) {
         let kind = sniff(bytes).ok_or_else(|| wrong(describe_unknown(bytes)))?;
@@ -144,6 +167,18 @@ fn named(label: &str, der: &[u8]) -> Result<Kind, String> {
         }
         _ => Ok(promised),
     }
+}
+
+/// A key of minisign, told by its length and how it starts: `Ed` for Ed25519, then `Sc` where it is encrypted by scrypt.
+fn minisign_key(mut text: &[u8]) -> Option<Document> {
+    let Commented { data, .. } = Commented::take(&mut text, Commented::UNTRUSTED, COMMENT_LIMIT).ok()?;
+    let kind = match (data.len(), data.as_slice()) {
+        (42, [b'E', b'd', ..]) => Kind::MinisignPublicKey,
+        (158, [b'E', b'd', b'S', b'c', ..]) => Kind::EncryptedMinisignKey,
+        (158, [b'E', b'd', ..]) => Kind::MinisignKey,
+        _ => return None,
+    };
+    text.iter().all(u8::is_ascii_whitespace).then_some(Document { kind, der: data })
 }
 
 fn contains_pem(bytes: &[u8]) -> bool {
@@ -228,11 +263,14 @@ fn describe_unknown(bytes: &[u8]) -> String {
 }
 
 impl Document {
-    /// Encodes as one PEM block (RFC 7468) with the kind's label, 64 columns, LF.
+    /// Encodes as one PEM block (RFC 7468) with the kind's label, 64 columns, LF; keys of minisign as its text.
     pub fn to_pem(kind: Kind, der: &[u8]) -> Zeroizing<String> {
         let label = match kind {
             Kind::Pkcs8Key => "PRIVATE KEY",
             Kind::EncryptedKey | Kind::TraditionalEncryptedKey => "ENCRYPTED PRIVATE KEY",
+            Kind::MinisignKey | Kind::EncryptedMinisignKey | Kind::MinisignPublicKey => {
+                return Commented::write(Commented::UNTRUSTED, kind.noun(), der);
+            }
             Kind::Sec1Key => "EC PRIVATE KEY",
             Kind::Pkcs1Key => "RSA PRIVATE KEY",
             Kind::PublicKey => "PUBLIC KEY",

@@ -20,6 +20,8 @@ use crate::x509::{self, verify as path};
 
 mod cms;
 mod format;
+pub mod mcuboot;
+mod minisign;
 mod prepared;
 mod rauc;
 mod raw;
@@ -40,7 +42,7 @@ pub use source::{Aside, Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
-pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &rauc::Rauc];
+pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &minisign::Minisign, &rauc::Rauc];
 
 /// The format of a name.
 pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {

@@ -6,7 +6,7 @@ use super::format::{Existing, ImageFormat, Maker, Message, Round, Settings};
 use super::sign::check;
 use super::{Error, Layout, Source};
 use crate::files::{Document, Kind};
-use crate::key::{self, PublicKey, Scheme};
+use crate::key::{self, KeyId, PublicKey, Scheme};
 use crate::x509::{Certificate, Chain, Time};
 
 /// The schema of a prepared signature.
@@ -76,6 +76,11 @@ impl Prepared {
         let maker =
             Maker { key: Some(&self.key), chain: self.chain.as_ref(), time: self.time, existing: self.existing };
         let plan = format.plan(source, &maker, &self.settings)?;
+        // What a second signature covers may be the first one, which says nothing of the image as it is now.
+        for (done, signature) in self.signatures.iter().enumerate() {
+            let round = plan.round(&self.signatures[..done])?.ok_or(Error::PreparedDiffers)?;
+            check(&self.key, &round, signature).map_err(|_| Error::PreparedDiffers)?;
+        }
         let round = plan.round(&self.signatures)?.ok_or(Error::PreparedDiffers)?;
         if (&round.scheme, &round.message) != (&self.scheme, &self.message) {
             return Err(Error::PreparedDiffers);
@@ -125,6 +130,7 @@ impl Prepared {
             "settings": settings,
             "existing": existing.name(),
             "public_key": pem(Kind::PublicKey, key.spki()),
+            "key_id": key.id().map(|id| id.to_string()),
             "chain": chain,
             "time": time.unix_timestamp(),
             "signatures": signatures.iter().map(|each| hex(each)).collect::<Vec<_>>(),
@@ -148,7 +154,11 @@ impl Prepared {
                 settings.add(name, value.as_str().ok_or(Error::Prepared { what: "settings" })?);
             }
         }
-        let key = PublicKey::from_spki(&from_pem(text("public_key")?, Kind::PublicKey, "public_key")?)?;
+        let id = match &value["key_id"] {
+            Value::Null => None,
+            id => Some(id.as_str().and_then(KeyId::parse).ok_or(Error::Prepared { what: "key_id" })?),
+        };
+        let key = PublicKey::from_spki(&from_pem(text("public_key")?, Kind::PublicKey, "public_key")?)?.with_id(id);
         let chain = match &value["chain"] {
             Value::Null => None,
             list => {

@@ -92,7 +92,7 @@ impl<'a> Source<'a> {
         let mut done = 0;
         loop {
             let count = match &mut self.reader {
-                Reader::Folder => Err(io::ErrorKind::IsADirectory.into()),
+                Reader::Folder => Err(files::is_a_folder()),
                 Reader::Stream(stream) => match stream.read(&mut buffer) {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     read => read,
@@ -180,7 +180,8 @@ impl<'a> Source<'a> {
             Reader::Bytes(bytes) if bytes.is_empty() => Err(Error::Empty { path: self.path.clone() }),
             Reader::File(_, length) => Ok(*length),
             Reader::Bytes(bytes) => Ok(bytes.len() as u64),
-            Reader::Folder | Reader::Stream(_) => Err(self.failed(io::ErrorKind::NotSeekable.into())),
+            Reader::Folder => Err(self.failed(files::is_a_folder())),
+            Reader::Stream(_) => Err(self.failed(io::ErrorKind::NotSeekable.into())),
         }
     }
 

@@ -11,7 +11,7 @@ use der::{Decode, Encode, Sequence};
 use spki::SubjectPublicKeyInfoRef;
 
 use super::algorithm::oid_name;
-use super::{Digest, Error, Hash, Input, KeyType, Scheme};
+use super::{Digest, Error, Hash, Input, KeyId, KeyType, Scheme, minisign};
 use crate::files::{self, Document, Kind};
 
 /// A public key of a known type.
@@ -22,13 +22,14 @@ use crate::files::{self, Document, Kind};
 ///     subjectPublicKey  BIT STRING }
 /// ```
 ///
-/// Equality compares the whole encoding.
+/// Equality compares the whole encoding, and the number that minisign gave the key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey {
     key_type: KeyType,
     spki: Vec<u8>,
     /// The BIT STRING's content: an EC point, an Ed25519 key, or a PKCS#1 `RSAPublicKey`.
     bits: Vec<u8>,
+    id: Option<KeyId>,
 }
 
 /// ```text
@@ -71,9 +72,10 @@ impl PublicKey {
             rfc8410::ID_ED_25519 if parameters.is_none() && bits.len() == 32 => KeyType::Ed25519,
             rfc8410::ID_ED_25519 => return Err(Error::Malformed { what: "the Ed25519 public key" }),
             rfc5912::RSA_ENCRYPTION if parameters.is_none_or(|any| any.is_null()) => rsa_key_type(bits)?,
+            rfc8410::ID_X_25519 => return Err(Error::Use { key: "X25519".to_owned(), cannot: "sign" }),
             other => return Err(Error::UnsupportedKey { found: oid_name(other) }),
         };
-        Ok(Self { key_type, spki: der.to_vec(), bits: bits.to_vec() })
+        Ok(Self { key_type, spki: der.to_vec(), bits: bits.to_vec(), id: None })
     }
 
     /// Builds the key of an EC point, given uncompressed (SEC 1 section 2.3.3).
@@ -106,25 +108,17 @@ impl PublicKey {
         Self::from_spki(&SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().map_err(malformed)?)
     }
 
-    /// Reads a public key file: `SubjectPublicKeyInfo` or PKCS#1, PEM or DER.
+    /// Reads a public key file: `SubjectPublicKeyInfo` or PKCS#1, PEM or DER, or minisign's.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = files::read("public key", path, files::DOCUMENT_LIMIT)?;
-        let mut documents = files::documents(&bytes, path, "a public key")?;
-        match documents.len() {
-            1 => Self::from_document(&documents.swap_remove(0), path),
-            count => Err(Error::File(files::Error::WrongKind {
-                path: path.to_owned(),
-                wanted: "a public key",
-                found: format!("a file of {count} documents"),
-            })),
-        }
+        Self::from_document(&read(path)?, path)
     }
 
-    /// Takes a document that is a public key of either kind; `path` names its file in the error.
+    /// Takes a document that is a public key of any kind; `path` names its file in the error.
     pub fn from_document(document: &Document, path: &Path) -> Result<Self, Error> {
         match document.kind {
             Kind::PublicKey => Self::from_spki(&document.der),
             Kind::Pkcs1PublicKey => Self::from_pkcs1(&document.der),
+            Kind::MinisignPublicKey => minisign::public(&document.der),
             other => Err(Error::File(files::Error::WrongKind {
                 path: path.to_owned(),
                 wanted: "a public key",
@@ -151,6 +145,16 @@ impl PublicKey {
     /// The SHA-256 of the `SubjectPublicKeyInfo`: the key's name in output and in the CA's records.
     pub fn fingerprint(&self) -> Digest {
         Hash::Sha256.digest(&self.spki)
+    }
+
+    /// The number that minisign gave the key, where it comes from a file of minisign.
+    pub fn id(&self) -> Option<KeyId> {
+        self.id
+    }
+
+    /// The same key under a number of minisign.
+    pub fn with_id(self, id: Option<KeyId>) -> Self {
+        Self { id, ..self }
     }
 
     /// The modulus of an RSA key, big-endian without leading zeros.
@@ -210,6 +214,20 @@ impl PublicKey {
         let (r, s) = halves.split_at(len);
         let number = |bytes| UintRef::new(bytes).map_err(|_| Error::BadSignature);
         EcdsaSigValue { r: number(r)?, s: number(s)? }.to_der().map_err(|_| Error::BadSignature)
+    }
+}
+
+/// Reads a file of one document, which should be a public key.
+pub(super) fn read(path: &Path) -> Result<Document, Error> {
+    let bytes = files::read("public key", path, files::DOCUMENT_LIMIT)?;
+    let mut documents = files::documents(&bytes, path, "a public key")?;
+    match documents.len() {
+        1 => Ok(documents.swap_remove(0)),
+        count => Err(Error::File(files::Error::WrongKind {
+            path: path.to_owned(),
+            wanted: "a public key",
+            found: format!("a file of {count} documents"),
+        })),
     }
 }
 

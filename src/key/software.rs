@@ -11,9 +11,9 @@ use der::{Decode, Sequence};
 use ring::signature as ring_signature;
 use zeroize::Zeroizing;
 
-use super::file::{Wrapping, encode_pkcs8, encode_sec1};
+use super::file::{Wrapping, encode_pkcs8, encode_sec1, protect};
 use super::public::import;
-use super::{Error, Hash, Input, KeyType, Passphrase, PublicKey, Scheme, Signer};
+use super::{Error, Hash, Input, KeyId, KeyType, Passphrase, PublicKey, Scheme, Signer};
 use crate::files::Kind;
 
 /// A private key in memory. What is kept for its lifetime is wiped when dropped; it never prints.
@@ -112,6 +112,11 @@ impl SoftwareKey {
         Ok(Self { public, secret: Secret::Ed25519(Zeroizing::new(*seed)) })
     }
 
+    /// The same key under a number of minisign.
+    pub(super) fn with_id(self, id: KeyId) -> Self {
+        Self { public: self.public.with_id(Some(id)), ..self }
+    }
+
     /// Takes a PKCS#1 `RSAPrivateKey`. The library checks that its numbers belong together; that the modulus and the
     /// exponent are acceptable is checked first, so that the refusal can name them.
     pub(super) fn from_pkcs1(der: &[u8]) -> Result<Self, Error> {
@@ -153,11 +158,7 @@ impl SoftwareKey {
 
     /// Encodes for a key file: PKCS#8, encrypted where a passphrase is given. Returns the kind that was made.
     pub fn to_file(&self, protection: Option<(Wrapping, &Passphrase)>) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
-        let pkcs8 = self.to_pkcs8()?;
-        match protection {
-            None => Ok((Kind::Pkcs8Key, pkcs8)),
-            Some((wrapping, passphrase)) => Ok((Kind::EncryptedKey, wrapping.encrypt(&pkcs8, passphrase)?)),
-        }
+        protect(self.to_pkcs8()?, protection)
     }
 }
 

@@ -18,17 +18,19 @@ const RANKS: [(&str, u8); 9] = [
 ];
 
 /// Crates with behaviour, and the one module that may name each.
-const OWNERS: [(&str, &str); 18] = [
+const OWNERS: [(&str, &str); 20] = [
     ("ring", "key"),
     ("aws_lc_rs", "key"),
     ("p256", "key"),
     ("p384", "key"),
     ("pkcs8", "key"),
     ("sec1", "key"),
+    ("blake2", "key"),
     ("rcgen", "x509"),
     ("x509_parser", "x509"),
     ("toml", "x509"),
     ("pem", "files"),
+    ("base64", "files"),
     ("rusqlite", "store"),
     ("clap", "cli"),
     ("clap_complete", "cli"),

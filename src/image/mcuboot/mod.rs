@@ -1,0 +1,3 @@
+//! Images of MCUboot.
+
+pub mod envelope;

@@ -1,0 +1,161 @@
+//! Signing in two steps, and what is asked of a signer and an image beyond a signature.
+
+use crate::harness::{Lab, Run};
+
+/// A firmware signer `fw`, its public key `fw.pub`, the root that vouches for it, and an image.
+fn stage() -> Lab {
+    let lab = Lab::with_ca();
+    lab.write("app.bin", "firmware");
+    lab.write("root.pem", lab.read("acme/firmware/root.pem"));
+    lab.bulla("keygen --public fw.key -o fw.pub").ok();
+    lab
+}
+
+/// Has openssl sign what was prepared as `NAME`, into `NAME.sig`.
+fn openssl_signs(lab: &Lab, name: &str, key: &str) -> Run {
+    let prepared: serde_json::Value = serde_json::from_slice(&lab.read(format!("{name}.json"))).expect("JSON");
+    let tbs = lab.read(format!("{name}.tbs"));
+    let hex: String = tbs.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(prepared["to_be_signed"], hex, "the two files say the same");
+    let hash = prepared["hash"].as_str();
+    let scheme = prepared["scheme"].as_str().expect("a scheme");
+    let padding = if scheme.starts_with("rsa-pss") {
+        "-pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:digest"
+    } else {
+        ""
+    };
+    let how = match (prepared["input"].as_str(), hash) {
+        (Some("digest"), Some(hash)) => format!("-pkeyopt digest:{hash} {padding}"),
+        (Some("message"), Some(hash)) => format!("-rawin -digest {hash} {padding}"),
+        (Some("message"), None) => "-rawin".to_owned(),
+        other => panic!("{other:?}"),
+    };
+    lab.judge(&format!("openssl pkeyutl -sign -inkey {key} {how} -in {name}.tbs -out {name}.sig")).ok()
+}
+
+#[test]
+fn a_key_that_is_elsewhere_signs_in_two_steps() {
+    let lab = stage();
+    let cases = [
+        ("p256", "--as raw"),
+        ("p384", "--as raw --ecdsa p1363"),
+        ("ed25519", "--as raw"),
+        ("rsa3072", "--as raw"),
+        ("rsa2048", "--as raw --rsa pkcs1"),
+        ("p256", "--as cms --cert k.pem"),
+        ("rsa2048", "--as cms --cert k.pem --rsa pss"),
+    ];
+    for (number, (key_type, flags)) in cases.into_iter().enumerate() {
+        let case = format!("{key_type} {flags}");
+        lab.shell("rm -f k.* a.*").ok();
+        lab.bulla(&format!("keygen --type {key_type} -o k.key")).ok();
+        lab.bulla("keygen --public k.key -o k.pub").ok();
+        lab.bulla(&format!("enroll --key k.key --profile firmware --cn n{number} --ca acme -o k.pem")).ok();
+        lab.bulla(&format!("sign app.bin {flags} --public-key k.pub --prepare a")).ok();
+        openssl_signs(&lab, "a", "k.key");
+        let run = lab.bulla("sign app.bin --attach a.json --signature a.sig -o a.out --format json").ok();
+        assert_eq!(run.json()["as"], flags.split(' ').nth(1).expect("a format"), "{case}");
+        let verify = flags.replace(" --cert k.pem", "").replace(" --rsa pss", "");
+        lab.bulla(&format!("verify app.bin {verify} --signature a.out --trust root.pem --cert k.pem")).ok();
+    }
+}
+
+#[test]
+fn nothing_is_attached_that_does_not_hold() {
+    let lab = stage();
+    lab.bulla("keygen -o other.key").ok();
+    lab.bulla("sign app.bin --as raw --public-key fw.pub --prepare a").ok();
+    openssl_signs(&lab, "a", "other.key");
+    lab.refuses("sign app.bin --attach a.json --signature a.sig -o out", 3, "signature does not match");
+    openssl_signs(&lab, "a", "fw.key");
+    lab.write("other.bin", "firmwarf");
+    let differs = "not the one for which the signature was prepared";
+    lab.refuses("sign other.bin --attach a.json --signature a.sig -o out", 3, differs);
+    lab.refuses("sign app.bin --attach a.sig --signature a.sig -o out", 1, "prepared signature cannot be read");
+    lab.write("newer.json", lab.read("a.json").to_ascii_uppercase());
+    lab.refuses("sign app.bin --attach newer.json --signature a.sig -o out", 1, "cannot be read");
+    lab.refuses("sign app.bin --as raw --public-key fw.pub --prepare a", 1, "exists and is not overwritten");
+    lab.refuses("sign app.bin --as raw --key fw.key --prepare b", 2, "");
+    lab.refuses("sign app.bin --as raw --prepare b", 2, "--prepare needs --public-key");
+    lab.refuses("sign app.bin --attach a.json --signature a.sig", 2, "--output");
+    lab.bulla("sign app.bin --attach a.json --signature a.sig -o out").ok();
+    lab.bulla("verify app.bin --as raw --signature out --public-key fw.pub").ok();
+}
+
+#[test]
+fn a_flag_of_another_format_is_refused() {
+    let lab = stage();
+    lab.refuses(
+        "sign app.bin --as cms --key fw.key --cert fw.pem --ecdsa der -o out",
+        2,
+        "--ecdsa does not go with --as cms",
+    );
+    lab.refuses("sign app.bin --as raw --key fw.key --add -o out", 2, "for images that hold their signatures");
+    lab.refuses("sign app.bin --as raw --remove fw.pub -o out", 2, "for images that hold their signatures");
+    lab.refuses("sign app.bin --as cms --key fw.key -o out", 2, "add --cert");
+    lab.refuses("sign app.bin --as raw -o out", 2, "key is needed");
+}
+
+/// RFC 8032 section 7.1, test 1: a private key that everybody has.
+const PUBLISHED: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+    -----END PRIVATE KEY-----\n";
+
+#[test]
+fn a_key_that_everybody_has_signs_nothing_unless_that_is_said() {
+    let lab = stage();
+    lab.write("rfc.key", PUBLISHED);
+    lab.shell("chmod 600 rfc.key; openssl pkey -in rfc.key -pubout -out rfc.pub").ok();
+    let message = "its private half is published: RFC 8032";
+    let run = lab.refuses("sign app.bin --as raw --key rfc.key -o out", 1, message);
+    assert!(run.stderr.contains("hint: make a key of your own"), "{}", run.stderr);
+    lab.refuses("sign app.bin --as raw --public-key rfc.pub --prepare out", 1, message);
+    let run = lab.bulla("sign app.bin --as raw --key rfc.key --allow-published-key -o out").ok();
+    assert!(run.stderr.contains("bulla: warning: the private half of this key is published"), "{}", run.stderr);
+    lab.bulla("verify app.bin --as raw --signature out --public-key rfc.pub").ok();
+}
+
+#[test]
+fn who_must_have_signed_can_be_said() {
+    let lab = stage();
+    lab.bulla("sign app.bin --as cms --key fw.key --cert fw.pem -o app.p7s").ok();
+    let spki = lab.bulla("inspect fw.pub --format json").ok().json()["documents"][0]["spki_sha256"].to_string();
+    let spki = spki.trim_matches('"');
+    let other = "00".repeat(32);
+    for (demand, is_good) in [
+        (format!("--signer-spki {spki}"), true),
+        (format!("--signer-spki {}", spki.to_uppercase()), true),
+        (format!("--signer-spki {other}"), false),
+        ("--signer-cn signer".to_owned(), true),
+        ("--signer-cn Signer".to_owned(), false),
+        ("--signer-san dns:signer".to_owned(), false),
+    ] {
+        let words = format!("verify app.bin --as cms --signature app.p7s --trust root.pem {demand} --format json");
+        let run = lab.bulla(&words).exits(if is_good { 0 } else { 3 });
+        let code = run.json()["code"].clone();
+        assert_eq!(code.as_str(), if is_good { None } else { Some("signer") }, "{demand}");
+    }
+    for (demand, why) in [
+        ("--signer-spki 00", "64 hexadecimal digits"),
+        ("--signer-san signer", "dns:NAME"),
+        ("--signer-san dns:-", "DNS name"),
+    ] {
+        lab.refuses(&format!("verify app.bin --as cms --signature app.p7s --trust root.pem {demand}"), 2, why);
+    }
+    lab.bulla("verify app.bin --as cms --signature app.p7s --public-key fw.pub --signer-cn signer").exits(2);
+}
+
+/// A raw signature says no version, and what is asked for must be there.
+#[test]
+fn what_the_image_does_not_say_is_not_waved_through() {
+    let lab = stage();
+    lab.bulla("sign app.bin --as raw --key fw.key -o app.sig").ok();
+    for (demand, code) in
+        [("--min-version 1", "version"), ("--min-security-counter 0", "security-counter"), ("--hardware b", "hardware")]
+    {
+        let run = lab
+            .bulla(&format!("verify app.bin --as raw --signature app.sig --public-key fw.pub {demand} --format json"))
+            .exits(3);
+        assert_eq!(run.json()["code"], code);
+    }
+}
