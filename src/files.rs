@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -348,6 +348,12 @@ fn is_temporary_name(found: &OsStr, name: &OsStr) -> bool {
     numbers.and_then(|numbers| numbers.split_once('-')).is_some_and(|(a, b)| all_digits(a) && all_digits(b))
 }
 
+/// From so many zeros on a hole is left instead: images of file systems are empty for the most part, and what is not
+/// written need not be waited for. A product that ends in a hole gets its length in [`Staged::commit`].
+const HOLE: usize = 64 << 10;
+
+static ZEROS: [u8; HOLE] = [0; HOLE];
+
 /// A product being written. Dropped without [`commit`](Self::commit), it leaves nothing behind.
 #[derive(Debug)]
 pub struct Staged {
@@ -362,6 +368,12 @@ impl Staged {
         let (Some(file), Some(place)) = (&self.file, &self.output.place) else {
             return io::stdout().flush().map_err(|source| self.fail(source));
         };
+        let mut end = file;
+        let length = end.stream_position().and_then(|end| Ok((end, file.metadata()?.len())));
+        let (end, length) = length.map_err(|source| self.fail(source))?;
+        if length < end {
+            file.set_len(end).map_err(|source| self.fail(source))?;
+        }
         file.sync_all().map_err(|source| self.fail(source))?;
         if self.output.creation.replace {
             // The target may have changed its type since `Output::new`.
@@ -437,6 +449,10 @@ fn rename_to_free_name(place: &Place, temporary: &OsStr) -> Result<(), Errno> {
 impl Write for Staged {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.file {
+            Some(file) if bytes.len() >= HOLE && bytes.chunks(HOLE).all(|chunk| chunk == &ZEROS[..chunk.len()]) => {
+                file.seek(io::SeekFrom::Current(bytes.len() as i64))?;
+                Ok(bytes.len())
+            }
             Some(file) => file.write(bytes),
             None => io::stdout().write(bytes),
         }

@@ -91,3 +91,50 @@ fn detached_signatures_cover_an_image_of_5_gib() {
         whole(&lab, sign, verify, &image);
     }
 }
+
+/// A squashfs with a hole of 5 GiB between its data and its tables.
+///
+/// ```text
+/// superblock: 40 bytes used u64  48 ids u64  56 xattrs u64  64 inodes u64  72 folders u64  80 fragments u64  88 exports u64
+/// ids: where their one block stands, u64
+/// ```
+fn sparse_squashfs(lab: &Lab, name: &str, format: &str) -> File {
+    lab.shell("rm -rf in && mkdir in && head -c 100000 /dev/zero | tr '\\0' x > in/rootfs.img").ok();
+    let digest = lab.shell("sha256sum < in/rootfs.img | cut -c1-64").ok().text();
+    let manifest = format!(
+        "[update]\ncompatible=board\nversion=1\n[bundle]\nformat={format}\n[image.rootfs]\nfilename=rootfs.img\n\
+         size=100000\nsha256={digest}"
+    );
+    lab.write("in/manifest.raucm", manifest);
+    lab.judge("mksquashfs in small -noappend -no-exports -no-xattrs -no-fragments -all-root -no-progress -quiet").ok();
+    let mut small = lab.read("small");
+    let number = |bytes: &[u8], at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+    let (inodes, ids) = (number(&small, 64) as usize, number(&small, 48) as usize);
+    for at in [40, 48, 56, 64, 72, 80, 88, ids] {
+        let moved = number(&small, at).checked_add(LENGTH);
+        // All ones say that there is no such table.
+        small[at..at + 8].copy_from_slice(&moved.unwrap_or(u64::MAX).to_le_bytes());
+    }
+    let file = OpenOptions::new().create_new(true).read(true).write(true).open(lab.path(name)).expect("an image");
+    file.write_all_at(&small[..inodes], 0).expect("the data");
+    file.write_all_at(&small[inodes..], inodes as u64 + LENGTH).expect("the tables");
+    file
+}
+
+#[test]
+fn a_rauc_bundle_covers_a_payload_of_5_gib() {
+    let lab = Lab::with_ca();
+    let payload = sparse_squashfs(&lab, "verity.squashfs", "verity");
+    let verify = "verify update.raucb --as rauc --trust acme/firmware/root.pem --hardware board";
+    let sign = |file: &str| format!("sign {file} --as rauc --key fw.key --cert fw.pem -o update.raucb");
+    assert_eq!(bulla(&lab, &sign("verity.squashfs")), Some(0));
+    drop(payload);
+    assert_eq!(bulla(&lab, verify), Some(0));
+    let bundle = OpenOptions::new().read(true).write(true).open(lab.path("update.raucb")).expect("a bundle");
+    flip(&bundle);
+    assert_eq!(bulla(&lab, verify), Some(3));
+    // No device takes a plain bundle of this size (CVE-2026-34155), and so none is made.
+    std::fs::remove_file(lab.path("update.raucb")).expect("a bundle");
+    sparse_squashfs(&lab, "plain.squashfs", "plain");
+    lab.refuses(&sign("plain.squashfs"), 1, "a plain bundle has at most 2147483647 bytes");
+}
