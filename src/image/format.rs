@@ -420,7 +420,9 @@ impl std::fmt::Display for Unfit {
             Self::OtherDigest { key, hash } => {
                 write!(f, "the image has a {hash} digest, which does not go with an {key} key")
             }
-            Self::NoHeaderRoom { size } => write!(f, "the first {size} bytes of the image are not blank for the header"),
+            Self::NoHeaderRoom { size } => {
+                write!(f, "the first {size} bytes of the image are not blank for the header")
+            }
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

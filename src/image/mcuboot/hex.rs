@@ -69,7 +69,11 @@ fn record(line: &[u8]) -> Result<(u8, u16, Vec<u8>), &'static str> {
     match bytes.as_slice() {
         [length, a1, a0, kind, data @ .., _] if data.len() == usize::from(*length) => {
             let is_sound = sum == 0;
-            if is_sound { Ok((*kind, u16::from_be_bytes([*a1, *a0]), data.to_vec())) } else { Err("a checksum is wrong") }
+            if is_sound {
+                Ok((*kind, u16::from_be_bytes([*a1, *a0]), data.to_vec()))
+            } else {
+                Err("a checksum is wrong")
+            }
         }
         _ => Err("a record has another length than it says"),
     }

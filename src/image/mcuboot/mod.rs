@@ -11,8 +11,8 @@
 
 use super::prepared::{from_hex, hex as hex_digits};
 use super::{
-    Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named,
-    Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
+    Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message,
+    Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
 };
 use crate::key::{Hash, PublicKey, Scheme};
 

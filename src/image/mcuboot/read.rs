@@ -51,7 +51,8 @@ pub fn read(
         return Ok(Err(Bad::new("digest", "the digest is not that of the image")));
     }
     let pure = if anatomy.is_pure { Some(source.bytes_of(&signed, MESSAGE_LIMIT)?) } else { None };
-    let only = settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
+    let only =
+        settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
     let signatories = anatomy.pairs.iter().map(|pair| signatory(pair, &digest, pure.as_deref(), only)).collect();
     Ok(Ok(Reading { signatories, covered: anatomy.signed, facts: facts(&anatomy), content: None }))
 }
@@ -190,18 +191,20 @@ fn facts(anatomy: &Anatomy) -> Facts {
         Some(format!("{name}:{}", uuid(value)))
     });
     let dependencies = anatomy.protected.iter().filter(|tlv| tlv.kind == kind::DEPENDENCY);
+    let dependencies: Vec<String> = dependencies.map(|tlv| dependency(&tlv.value, endian)).collect();
+    let depends = (!dependencies.is_empty()).then(|| ("depends", dependencies.join("; ")));
     Facts {
         version: Some(anatomy.header.version.to_string()),
         security_counter: counter.map(|counter| endian.of_u32(counter)),
         hardware: hardware.collect(),
-        remarks: dependencies.map(|tlv| ("depends", dependency(&tlv.value, endian))).collect(),
+        remarks: depends.into_iter().collect(),
     }
 }
 
 /// A UUID in its usual form.
 pub fn uuid(value: &[u8]) -> String {
     let digits = hex_digits(value);
-    match digits.as_bytes().len() {
+    match digits.len() {
         32 => [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"),
         _ => digits,
     }

@@ -1,7 +1,7 @@
 //! Type-length-value areas behind the payload.
 
-use super::header::Endian;
 use super::Bad;
+use super::header::Endian;
 use crate::key::{Hash, KeyType};
 
 /// Types (mcu-tools/mcuboot `boot/bootutil/include/bootutil/image.h`).

@@ -176,8 +176,8 @@ impl Ending {
         }
         let image_ok = length - magic_field(max_align) - max_align;
         let mark = source.span(image_ok..image_ok + 1)?;
-        let is_clean = is_erased(source, end..image_ok, erased)?
-            && is_erased(source, image_ok + 1..length - MAGIC_SIZE, erased)?;
+        let is_clean =
+            is_erased(source, end..image_ok, erased)? && is_erased(source, image_ok + 1..length - MAGIC_SIZE, erased)?;
         let image_ok = match mark.as_slice() {
             [SET] => Some(true),
             [other] if *other == erased => None,

@@ -9,6 +9,7 @@ mod cms_read;
 mod devices;
 mod keys;
 mod lint;
+mod mcuboot;
 mod raw;
 mod requests;
 
