@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 use super::Context;
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
 use super::report::Report;
 use crate::files::{Creation, Kind, shown_output};
-use crate::key::{KeyRef, KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
+use crate::key::{self, Hash, KeyFile, KeyRef, KeyType, PrivateKey, SoftwareKey, Wrapping, X25519Key};
 
 /// Make a private key, or write the public half of one
 ///
@@ -28,9 +29,9 @@ pub struct Args {
     /// Write the public half of KEY instead of making a key
     #[arg(long, requires = "key", conflicts_with_all = ["key_type", "kdf"])]
     public: bool,
-    /// The type of the key
+    /// The type of the key; x25519 decrypts and cannot sign
     #[arg(long = "type", value_enum, default_value_t, id = "key_type", value_name = "TYPE")]
-    key_type: Type,
+    key_type: AnyType,
     /// Where the key goes; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -48,7 +49,7 @@ pub struct Args {
     force: bool,
 }
 
-/// The types of key that can be made.
+/// The types of key that sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Type {
     #[default]
@@ -73,6 +74,50 @@ impl From<Type> for KeyType {
     }
 }
 
+/// Every type of key that can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnyType {
+    Signing(Type),
+    /// Opens what is encrypted to it, and cannot sign.
+    X25519,
+}
+
+impl Default for AnyType {
+    fn default() -> Self {
+        Self::Signing(Type::default())
+    }
+}
+
+impl ValueEnum for AnyType {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Signing(Type::P256),
+            Self::Signing(Type::P384),
+            Self::Signing(Type::Ed25519),
+            Self::Signing(Type::Rsa2048),
+            Self::Signing(Type::Rsa3072),
+            Self::Signing(Type::Rsa4096),
+            Self::X25519,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Signing(key_type) => key_type.to_possible_value(),
+            Self::X25519 => Some(PossibleValue::new("x25519")),
+        }
+    }
+}
+
+impl AnyType {
+    fn generate(self) -> Result<PrivateKey, key::Error> {
+        match self {
+            Self::Signing(key_type) => SoftwareKey::generate(key_type.into()).map(PrivateKey::Signing),
+            Self::X25519 => X25519Key::generate().map(PrivateKey::X25519),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -85,10 +130,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let creation = Creation { private: !args.public, replace: args.force };
     let output = product::output(&args.output, creation, context)?;
     if let Some(reference) = &args.key {
-        let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
-        let public = key.public_key();
-        product::write(output, Kind::PublicKey, public.spki(), args.encoding)?;
-        return finish(context, &args.output, "public key", public);
+        let unlock = keys::own(args.passphrase_from.as_ref());
+        let key = keys::unlocked_any(KeyFile::read(reference)?, &reference.to_string(), unlock, context)?;
+        product::write(output, Kind::PublicKey, key.spki(), args.encoding)?;
+        return finish(context, &args.output, "public key", &key);
     }
     let wrapping = match args.kdf {
         Some(Kdf::Pbkdf2) => Wrapping::Pbkdf2,
@@ -96,19 +141,20 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     // Before the key is made: an RSA key takes its time.
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
-    let key = SoftwareKey::generate(args.key_type.into())?;
+    let key = args.key_type.generate()?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
     product::write(output, kind, &der, args.encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
-    finish(context, &args.output, what, key.public_key())
+    finish(context, &args.output, what, &key)
 }
 
-fn finish(context: &Context, path: &Path, what: &str, key: &PublicKey) -> anyhow::Result<ExitCode> {
+fn finish(context: &Context, path: &Path, what: &str, key: &PrivateKey) -> anyhow::Result<ExitCode> {
+    let (key_type, fingerprint) = (key::type_name(key.spki())?, Hash::Sha256.digest(key.spki()));
     let report = Report::new("bulla.keygen/1")
-        .line(format!("{}: {} {what}, spki {}", shown_output(path), key.key_type(), key.fingerprint()))
+        .line(format!("{}: {key_type} {what}, spki {fingerprint}", shown_output(path)))
         .field("output", path.to_string_lossy().into_owned())
         .field("what", what)
-        .field("type", key.key_type().to_string())
-        .field("spki_sha256", key.fingerprint().to_string());
+        .field("type", key_type)
+        .field("spki_sha256", fingerprint.to_string());
     context.done(report)
 }

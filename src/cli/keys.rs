@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::error::Credential;
 use crate::files;
-use crate::key::{KeyFile, KeyRef, Passphrase, SoftwareKey};
+use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, SoftwareKey};
 
 /// Longest passphrase that is read: 64 KiB, so that a wrong file is noticed.
 const PASSPHRASE_LIMIT: u64 = 64 << 10;
@@ -112,13 +112,18 @@ pub fn own(from: Option<&PassphraseFrom>) -> Unlock<'_> {
     Unlock { from, flag: "--passphrase-from", what: "passphrase of the key" }
 }
 
-/// Reads and opens the private key that a flag names. Warns where others can read the file.
+/// Reads and opens the private key that a flag names, to sign with. Warns where others can read the file.
 pub fn open(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
     unlocked(KeyFile::read(reference)?, &reference.to_string(), unlock, context)
 }
 
-/// Opens a key file that has been read; `name` is for messages.
+/// Opens a key file that has been read, to sign with; `name` is for messages.
 pub fn unlocked(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
+    unlocked_any(file, name, unlock, context)?.into_signer().map_err(|error| unusable(error, name))
+}
+
+/// Opens a key file that has been read, whatever its key is for; `name` is for messages.
+pub fn unlocked_any(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<PrivateKey> {
     if file.is_exposed() {
         context.warn(format!("{name} can be read by other users; chmod 600 it"));
     }
@@ -134,12 +139,15 @@ pub fn unlocked(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context
         }
         None => None,
     };
-    let described = |error: crate::key::Error| match error {
+    file.open_any(passphrase.as_ref()).map_err(|error| match error {
         crate::key::Error::PassphraseWrong => anyhow::Error::new(Credential {
             message: format!("the passphrase does not open {name}"),
             hint: format!("check what {} gives", unlock.flag),
         }),
-        error => anyhow::Error::new(error).context(format!("cannot use the key {name}")),
-    };
-    file.open(passphrase.as_ref()).map_err(described)
+        error => unusable(error, name),
+    })
+}
+
+fn unusable(error: crate::key::Error, name: &str) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("cannot use the key {name}"))
 }

@@ -20,7 +20,7 @@ use crate::x509::{self, verify as path};
 
 mod cms;
 mod format;
-mod mcuboot;
+pub mod mcuboot;
 mod prepared;
 mod raw;
 mod sign;

@@ -19,6 +19,7 @@ use crate::key::{Hash, PublicKey, Scheme};
 mod anatomy;
 mod boot_record;
 mod describe;
+pub mod envelope;
 mod header;
 mod hex;
 mod options;
