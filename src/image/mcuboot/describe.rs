@@ -1,6 +1,7 @@
 //! What `bulla inspect` says of an image.
 
 use super::anatomy::Anatomy;
+use super::envelope::Envelope;
 use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
@@ -119,6 +120,18 @@ fn needs(anatomy: &Anatomy, ending: Option<&Ending>) -> Vec<String> {
     need(anatomy.is_pure, "MCUBOOT_SIGN_PURE");
     need(hash == Some(Hash::Sha512), "MCUBOOT_SHA512");
     need(has(flag::ENCRYPTED), "MCUBOOT_ENC_IMAGES");
+    need(has(flag::ENCRYPTED_AES256), "MCUBOOT_AES_256");
+    for envelope in anatomy.unprotected.iter().filter_map(|tlv| Envelope::of_tlv(tlv.kind)) {
+        need(
+            true,
+            match envelope {
+                Envelope::Rsa2048 => "MCUBOOT_ENCRYPT_RSA",
+                Envelope::Ec256 => "MCUBOOT_ENCRYPT_EC256",
+                Envelope::X25519 => "MCUBOOT_ENCRYPT_X25519",
+                Envelope::X25519Sha512 => "MCUBOOT_ENCRYPT_X25519 MCUBOOT_HMAC_SHA512",
+            },
+        );
+    }
     need(has(flag::COMPRESSED), "MCUBOOT_DECOMPRESS_IMAGES");
     need(has(flag::RAM_LOAD), "MCUBOOT_RAM_LOAD");
     if let Some(Ending::Trailer(trailer)) = ending {

@@ -11,6 +11,7 @@ mod envelope;
 mod keys;
 mod lint;
 mod mcuboot;
+mod mcuboot_encrypted;
 mod raw;
 mod requests;
 
