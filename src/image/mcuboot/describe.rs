@@ -105,6 +105,8 @@ fn needs(anatomy: &Anatomy, ending: Option<&Ending>) -> Vec<String> {
             needs.push(option.to_owned());
         }
     };
+    // A bootloader knows one type of signature, and passes the others over.
+    let mut signatures: Vec<&str> = Vec::new();
     for pair in &anatomy.pairs {
         let option = match pair.signature.1.kind {
             kind::RSA2048 => "MCUBOOT_SIGN_RSA MCUBOOT_SIGN_RSA_LEN=2048",
@@ -113,9 +115,12 @@ fn needs(anatomy: &Anatomy, ending: Option<&Ending>) -> Vec<String> {
             _ if hash == Some(Hash::Sha384) => "MCUBOOT_SIGN_EC384",
             _ => "MCUBOOT_SIGN_EC256",
         };
-        need(true, option);
-        need(pair.key.1.kind == kind::PUBKEY, "MCUBOOT_HW_KEY");
+        if !signatures.contains(&option) {
+            signatures.push(option);
+        }
     }
+    need(!signatures.is_empty(), &signatures.join(" or "));
+    need(anatomy.pairs.iter().any(|pair| pair.key.1.kind == kind::PUBKEY), "MCUBOOT_HW_KEY");
     let has = |flag| anatomy.header.has(flag);
     need(anatomy.is_pure, "MCUBOOT_SIGN_PURE");
     need(hash == Some(Hash::Sha512), "MCUBOOT_SHA512");

@@ -141,14 +141,14 @@ mod tests {
         ];
         let image = signed(&[7; 40], &key, Existing::Refuse, &new).unwrap();
         let text = signed(&image, &other, Existing::Keep, &[("hex", ""), ("hex-addr", "0xfff0")]).unwrap();
-        for (good, last) in [(&image, image.len()), (&text, text.len() - 1)] {
+        for (good, last, step) in [(&image, image.len(), 1), (&text, text.len() - 1, 5)] {
             let is_good = |image: &[u8]| {
                 let verdict = with_source(image, |source| verify(&Mcuboot, source, &evidence, &Settings::default()));
                 matches!(verdict.unwrap(), Verdict::Good(_))
             };
             assert!(is_good(good));
-            for at in 0..last {
-                for value in [0, 0x7f, 0x80, 0xff, good[at] ^ 1, good[at].wrapping_add(1)] {
+            for at in (0..last).step_by(step) {
+                for value in [0, 0xff, good[at] ^ 1] {
                     let mut twin = good.clone();
                     twin[at] = value;
                     assert!(value == good[at] || !is_good(&twin), "{at}: {value}");

@@ -659,6 +659,8 @@ fn an_image_can_have_several_signatures() {
         signs(&lab, "two", "other", "--add --public-key-format full", "three").ok();
         let keys = ["p256", "ed25519", "other"];
         keys.iter().for_each(|name| drop(verifies(&lab, "three", name, "").ok()));
+        let needs = &lab.bulla("inspect three --format json").ok().json()["documents"][0]["needs"];
+        assert_eq!(needs, "MCUBOOT_SIGN_EC256 or MCUBOOT_SIGN_ED25519 MCUBOOT_HW_KEY");
         imgtool_ok(&lab, &keys.map(|name| format!("verify -k {name}.pub three")));
         if what == "padded" {
             assert_eq!(lab.read("three").len(), 0x8000);
