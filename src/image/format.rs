@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::{Bad, Demands, Error, Layout, Policy, Source, Trust};
-use crate::key::{Digest, KeyType, PublicKey, Scheme};
+use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 use crate::x509::{Certificate, Chain, Time};
 
 /// A format of signed images: its layout alone.
@@ -383,6 +383,10 @@ pub enum Unfit {
     Encrypted,
     /// Its manifest, which says what is in it, is not right.
     Manifest { why: String },
+    /// It has another digest than goes with the key.
+    OtherDigest { key: KeyType, hash: Hash },
+    /// Its start is not blank, where the header goes.
+    NoHeaderRoom { size: u64 },
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
     /// The signature is larger than a device takes, with the certificates in it.
@@ -404,6 +408,8 @@ impl Unfit {
             Self::Malformed { .. } => "malformed",
             Self::Encrypted => "encrypted",
             Self::Manifest { .. } => "manifest",
+            Self::OtherDigest { .. } => "other-digest",
+            Self::NoHeaderRoom { .. } => "no-header-room",
             Self::NoRoom { .. } => "no-room",
             Self::SignatureTooLarge { .. } => "signature-too-large",
         }
@@ -428,6 +434,12 @@ impl std::fmt::Display for Unfit {
             Self::Manifest { why } => write!(f, "the manifest cannot be signed: {why}"),
             Self::SignatureTooLarge { size, most } => {
                 write!(f, "the signature has {size} bytes with its certificates, and a device takes {most}")
+            }
+            Self::OtherDigest { key, hash } => {
+                write!(f, "the image has a {hash} digest, which does not go with an {key} key")
+            }
+            Self::NoHeaderRoom { size } => {
+                write!(f, "the first {size} bytes of the image are not blank for the header")
             }
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }

@@ -38,11 +38,11 @@ pub use format::{
 };
 pub use prepared::{Prepared, Step};
 pub use sign::{Signed, check_key, check_signer, sign};
-pub use source::{Aside, Layout, Piece, Source};
+pub use source::{Aside, CipherKey, Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
-pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &minisign::Minisign, &rauc::Rauc];
+pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &minisign::Minisign, &mcuboot::Mcuboot, &rauc::Rauc];
 
 /// The format of a name.
 pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {

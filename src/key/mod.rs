@@ -28,6 +28,7 @@ mod published;
 mod recipient;
 mod software;
 mod symmetric;
+mod uuid;
 mod weakness;
 
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
@@ -37,6 +38,7 @@ pub use public::PublicKey;
 pub use recipient::{Agreement, Decrypter, Recipient, RecipientType, SoftwareDecrypter, X25519Key};
 pub use software::SoftwareKey;
 pub use symmetric::{Ctr, hkdf, hmac, verify_hmac};
+pub use uuid::uuid5;
 pub use weakness::Weakness;
 
 use crate::files;

@@ -10,6 +10,8 @@ mod devices;
 mod envelope;
 mod keys;
 mod lint;
+mod mcuboot;
+mod mcuboot_encrypted;
 mod minisign;
 mod minisign_keys;
 mod rauc;
