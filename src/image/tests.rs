@@ -146,10 +146,14 @@ impl Row {
 
     /// The settings that count at a time.
     fn settings(&self, at: At) -> Settings {
+        self.settings_where(|counts| counts == At::Both || counts == at)
+    }
+
+    fn settings_where(&self, is_wanted: impl Fn(At) -> bool) -> Settings {
         let mut settings = Settings::default();
         for (name, value) in self.settings {
             let setting = self.format().settings().iter().find(|setting| setting.name == *name).unwrap();
-            if setting.at == At::Both || setting.at == at {
+            if is_wanted(setting.at) {
                 settings.add(name, *value);
             }
         }
@@ -160,9 +164,10 @@ impl Row {
         self.sign_as(signatory, image, Existing::Refuse, &self.settings(At::Signing))
     }
 
-    /// Signs an image that is signed already, which says by itself what else was set.
+    /// Signs an image that is signed already: what was set for its content stands in it, and what the device is like is
+    /// said again.
     fn sign_again(&self, signatory: &Signatory, image: &[u8], existing: Existing) -> Result<Vec<u8>, Error> {
-        self.sign_as(signatory, image, existing, &Settings::default())
+        self.sign_as(signatory, image, existing, &self.settings_where(|at| at == At::Both))
     }
 
     fn sign_as(
