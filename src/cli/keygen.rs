@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::Context;
+use super::array::{self, Language};
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
 use super::report::Report;
@@ -20,7 +21,8 @@ use crate::key::{KeyRef, KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
 Examples:
   $ bulla keygen -o device.key
   $ bulla keygen --type rsa3072 --passphrase-from env:PASS -o ca.key
-  $ bulla keygen --public device.key -o device.pub")]
+  $ bulla keygen --public device.key -o device.pub
+  $ bulla keygen --public firmware.key --encoding c -o firmware-key.c")]
 pub struct Args {
     /// An existing private key, with --public
     #[arg(value_name = "KEY", requires = "public")]
@@ -35,8 +37,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// How it is encoded
-    #[arg(long, value_enum, default_value_t)]
-    encoding: Encoding,
+    #[arg(long, value_enum, default_value_t, requires_ifs = [("c", "public"), ("rust", "public")])]
+    encoding: KeyEncoding,
     /// Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt
     #[arg(long, value_name = "SOURCE")]
     passphrase_from: Option<PassphraseFrom>,
@@ -73,6 +75,18 @@ impl From<Type> for KeyType {
     }
 }
 
+/// How a key is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum KeyEncoding {
+    #[default]
+    Pem,
+    Der,
+    /// A public key as an array in C, with the names that MCUboot knows
+    C,
+    /// The same in Rust
+    Rust,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -87,7 +101,13 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let Some(reference) = &args.key {
         let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
         let public = key.public_key();
-        product::write(output, Kind::PublicKey, public.spki(), args.encoding)?;
+        let source = |language| array::of_key(public, language, array::Style { tool: "bulla", suffix: "" });
+        match args.encoding {
+            KeyEncoding::Pem => product::write(output, Kind::PublicKey, public.spki(), Encoding::Pem)?,
+            KeyEncoding::Der => product::write(output, Kind::PublicKey, public.spki(), Encoding::Der)?,
+            KeyEncoding::C => output.write(source(Language::C).as_bytes())?,
+            KeyEncoding::Rust => output.write(source(Language::Rust).as_bytes())?,
+        }
         return finish(context, &args.output, "public key", public);
     }
     let wrapping = match args.kdf {
@@ -98,12 +118,15 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
     let key = SoftwareKey::generate(args.key_type.into())?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
-    product::write(output, kind, &der, args.encoding)?;
+    // The encodings that are source code go with --public alone.
+    let encoding = if args.encoding == KeyEncoding::Der { Encoding::Der } else { Encoding::Pem };
+    product::write(output, kind, &der, encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
     finish(context, &args.output, what, key.public_key())
 }
 
-fn finish(context: &Context, path: &Path, what: &str, key: &PublicKey) -> anyhow::Result<ExitCode> {
+/// Reports a key or its public half.
+pub(super) fn finish(context: &Context, path: &Path, what: &str, key: &PublicKey) -> anyhow::Result<ExitCode> {
     let report = Report::new("bulla.keygen/1")
         .line(format!("{}: {} {what}, spki {}", shown_output(path), key.key_type(), key.fingerprint()))
         .field("output", path.to_string_lossy().into_owned())

@@ -7,6 +7,7 @@ mod certificates;
 mod cms;
 mod cms_read;
 mod devices;
+mod imgtool;
 mod keys;
 mod lint;
 mod raw;
