@@ -310,6 +310,8 @@ fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
         Unfit::NotSigned => Some("leave --add away to make the first signature"),
         Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
         Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE"),
+        Unfit::OtherDigest { .. } => Some("sign it anew with --replace"),
+        Unfit::NoHeaderRoom { .. } => Some("put a header before the image with --pad-header"),
         Unfit::NoRoom { .. } => Some("make the image smaller, or the slot larger"),
         Unfit::CannotRemove { .. } | Unfit::NotByKey | Unfit::Malformed { .. } => None,
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::{Bad, Demands, Error, Layout, Policy, Source, Trust};
-use crate::key::{Digest, KeyType, PublicKey, Scheme};
+use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 use crate::x509::{Certificate, Chain, Time};
 
 /// A format of signed images: its layout alone.
@@ -377,6 +377,10 @@ pub enum Unfit {
     KeyType { key: KeyType, format: &'static str, takes: &'static str },
     /// It is not what the format signs.
     Malformed { why: String },
+    /// It has another digest than goes with the key.
+    OtherDigest { key: KeyType, hash: Hash },
+    /// Its start is not blank, where the header goes.
+    NoHeaderRoom { size: u64 },
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
 }
@@ -393,6 +397,8 @@ impl Unfit {
             Self::NotByKey => "not-by-key",
             Self::KeyType { .. } => "key-type",
             Self::Malformed { .. } => "malformed",
+            Self::OtherDigest { .. } => "other-digest",
+            Self::NoHeaderRoom { .. } => "no-header-room",
             Self::NoRoom { .. } => "no-room",
         }
     }
@@ -411,6 +417,10 @@ impl std::fmt::Display for Unfit {
             Self::NotByKey => f.write_str("the image has no signature of this key"),
             Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
             Self::Malformed { why } => write!(f, "the image cannot be signed: {why}"),
+            Self::OtherDigest { key, hash } => {
+                write!(f, "the image has a {hash} digest, which does not go with an {key} key")
+            }
+            Self::NoHeaderRoom { size } => write!(f, "the first {size} bytes of the image are not blank for the header"),
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

@@ -20,6 +20,7 @@ use crate::x509::{self, verify as path};
 
 mod cms;
 mod format;
+mod mcuboot;
 mod prepared;
 mod raw;
 mod sign;
@@ -39,7 +40,7 @@ pub use source::{Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
-pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms];
+pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &mcuboot::Mcuboot];
 
 /// The format of a name.
 pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {

@@ -59,6 +59,11 @@ fn any_file() -> Vec<u8> {
     b"firmware image".repeat(100)
 }
 
+/// An image with room for a header of 64 bytes.
+fn blank_start() -> Vec<u8> {
+    [vec![0; 64], any_file()].concat()
+}
+
 /// Every format stands here.
 const ROWS: &[Row] = &[
     Row { format: "raw", settings: &[], keys: ALL_KEYS, image: any_file, mute: 0 },
@@ -70,6 +75,42 @@ const ROWS: &[Row] = &[
         mute: 0,
     },
     Row { format: "cms", settings: &[], keys: ALL_KEYS, image: any_file, mute: 32 },
+    Row {
+        format: "mcuboot",
+        settings: &[("version", "1.2.3+4"), ("pad-header", "")],
+        keys: ALL_KEYS,
+        image: any_file,
+        mute: 0,
+    },
+    Row {
+        format: "mcuboot",
+        settings: &[
+            ("version", "1.2.3+4"),
+            ("header-size", "0x40"),
+            ("slot-size", "0x1000"),
+            ("max-align", "16"),
+            ("erased-val", "0"),
+            ("endian", "big"),
+            ("security-counter", "auto"),
+            ("dependency", "(1, 1.0.0)"),
+            ("boot-record", "app"),
+            ("custom-tlv", "0xa0=text"),
+            ("vid", "example.com"),
+            ("cid", "board"),
+            ("public-key-format", "full"),
+            ("pad-sig", ""),
+        ],
+        keys: &[KeyType::P256, KeyType::P384],
+        image: blank_start,
+        mute: 0,
+    },
+    Row {
+        format: "mcuboot",
+        settings: &[("version", "1"), ("pad-header", ""), ("pure", "")],
+        keys: &[KeyType::Ed25519],
+        image: any_file,
+        mute: 0,
+    },
 ];
 
 impl Row {

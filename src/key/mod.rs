@@ -20,12 +20,14 @@ mod file;
 mod public;
 mod published;
 mod software;
+mod uuid;
 mod weakness;
 
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
 pub use file::{KeyFile, Wrapping};
 pub use public::PublicKey;
 pub use software::SoftwareKey;
+pub use uuid::uuid5;
 pub use weakness::Weakness;
 
 use crate::files;
