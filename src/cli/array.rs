@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 
 use clap::ValueEnum;
 
+use crate::image::mcuboot::key_bytes;
 use crate::key::{Digest, Hash, KeyType, PublicKey};
 
 /// The language of the source.
@@ -37,23 +38,14 @@ pub struct Style<'a> {
 /// How many bytes stand in a line.
 const COLUMNS: usize = 8;
 
-/// A public key as a bootloader has it compiled in: for RSA the PKCS#1 `RSAPublicKey`, else the
-/// `SubjectPublicKeyInfo`.
-pub fn compiled_in(key: &PublicKey) -> &[u8] {
-    match key.key_type() {
-        KeyType::Rsa(_) => key.bits(),
-        KeyType::P256 | KeyType::P384 | KeyType::P521 | KeyType::Ed25519 => key.spki(),
-    }
-}
-
 /// The SHA-256 of a public key as a bootloader has it compiled in.
 pub fn hash(key: &PublicKey) -> Digest {
-    Hash::Sha256.digest(compiled_in(key))
+    Hash::Sha256.digest(key_bytes(key))
 }
 
 /// A public key as an array.
 pub fn of_key(key: &PublicKey, language: Language, style: Style<'_>) -> String {
-    array(&format!("{}_pub_key", short_name(key.key_type())), compiled_in(key), language, style)
+    array(&format!("{}_pub_key", short_name(key.key_type())), key_bytes(key), language, style)
 }
 
 /// The SHA-256 of a public key as an array in C.

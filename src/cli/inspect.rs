@@ -12,7 +12,7 @@ use super::signature::parse_time;
 use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
-use crate::image::{self, Description, FORMATS, Source};
+use crate::image::{self, Description, FORMATS, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PublicKey, Signer};
 use crate::x509::{
@@ -90,11 +90,17 @@ fn image_in(bytes: &[u8], args: &Args) -> Result<Option<Report>, image::Error> {
 fn image(source: &mut Source<'_>) -> Result<Option<Report>, image::Error> {
     source.seekable()?;
     for format in FORMATS {
-        let Some(Description { kind, rows }) = format.describe(source)? else { continue };
-        let report = Report::of_part().field("kind", kind).field("as", format.name()).line(kind);
-        return Ok(Some(rows.iter().fold(report, |report, (label, value)| report.row(label, printable(value)))));
+        if let Some(description) = format.describe(source)? {
+            return Ok(Some(described(*format, description)));
+        }
     }
     Ok(None)
+}
+
+/// The report of what a format says of an image.
+pub(super) fn described(format: &dyn ImageFormat, Description { kind, rows }: Description) -> Report {
+    let report = Report::of_part().field("kind", kind).field("as", format.name()).line(kind);
+    rows.iter().fold(report, |report, (label, value)| report.row(label, printable(value)))
 }
 
 fn describe(document: Document, args: &Args, at: Time, context: &Context) -> anyhow::Result<Report> {

@@ -39,7 +39,10 @@ pub fn flag(setting: &Setting) -> Arg {
         Takes::Nothing => arg.action(ArgAction::SetTrue),
         Takes::One(what) => arg.value_name(what).action(ArgAction::Set).allow_hyphen_values(true),
         Takes::Many(what) => arg.value_name(what).action(ArgAction::Append).allow_hyphen_values(true),
-        Takes::OneOf(words) => arg.value_parser(PossibleValuesParser::new(words)).action(ArgAction::Set),
+        Takes::OneOf(words) => {
+            let word = setting.name.to_ascii_uppercase();
+            arg.value_name(word).value_parser(PossibleValuesParser::new(words)).action(ArgAction::Set)
+        }
     }
 }
 

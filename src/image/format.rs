@@ -232,6 +232,12 @@ pub trait Plan {
     /// signature covers the first.
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error>;
 
+    /// The bytes that the first signature is over, itself or by their digest, where they are a row of the image: for
+    /// tools that hash what they sign.
+    fn covered(&self) -> Option<&Layout> {
+        None
+    }
+
     /// The product: the signed image, or the signature where that is detached. ECDSA signatures are DER.
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error>;
 }
@@ -420,7 +426,9 @@ impl std::fmt::Display for Unfit {
             Self::OtherDigest { key, hash } => {
                 write!(f, "the image has a {hash} digest, which does not go with an {key} key")
             }
-            Self::NoHeaderRoom { size } => write!(f, "the first {size} bytes of the image are not blank for the header"),
+            Self::NoHeaderRoom { size } => {
+                write!(f, "the first {size} bytes of the image are not blank for the header")
+            }
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

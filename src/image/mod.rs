@@ -20,7 +20,7 @@ use crate::x509::{self, verify as path};
 
 mod cms;
 mod format;
-mod mcuboot;
+pub mod mcuboot;
 mod prepared;
 mod raw;
 mod sign;
@@ -35,7 +35,7 @@ pub use format::{
     Setting, Settings, Signatory, Takes, Unfit, parse_number,
 };
 pub use prepared::{Prepared, Step};
-pub use sign::{Signed, check_key, check_signer, sign};
+pub use sign::{Signed, check_key, check_signer, sign, sign_by};
 pub use source::{Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 

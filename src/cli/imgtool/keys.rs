@@ -14,6 +14,7 @@ use crate::cli::keys::{self, PassphraseFrom};
 use crate::cli::product::{self, Encoding};
 use crate::cli::report::Report;
 use crate::files::{Creation, Kind};
+use crate::image::mcuboot::key_bytes;
 use crate::image::{self, Unfit};
 use crate::key::{KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
 
@@ -129,7 +130,7 @@ pub fn getpub(args: &GetpubArgs, context: &Context) -> anyhow::Result<ExitCode> 
         KeyEncoding::LangC => output.write(array::of_key(&key, Language::C, style).as_bytes())?,
         KeyEncoding::LangRust => output.write(array::of_key(&key, Language::Rust, style).as_bytes())?,
         KeyEncoding::Pem => product::write(output, Kind::PublicKey, key.spki(), Encoding::Pem)?,
-        KeyEncoding::Raw => output.write(array::compiled_in(&key))?,
+        KeyEncoding::Raw => output.write(key_bytes(&key))?,
     }
     finish(context, args.target.path(), "public key", &key)
 }

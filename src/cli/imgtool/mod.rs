@@ -7,8 +7,13 @@ use std::process::ExitCode;
 use super::report::Report;
 use super::{Context, product};
 use crate::files::{Creation, Output};
+use crate::image::ImageFormat;
+use crate::image::mcuboot::Mcuboot;
 
+mod dumpinfo;
 mod keys;
+mod sign;
+mod verify;
 
 /// Sign and verify MCUboot images by the command lines of imgtool
 ///
@@ -27,10 +32,14 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(visible_alias = "create")]
+    Sign(sign::Args),
+    Verify(verify::Args),
     Keygen(keys::KeygenArgs),
     Getpub(keys::GetpubArgs),
     Getpubhash(keys::GetpubhashArgs),
     Keyinfo(keys::KeyinfoArgs),
+    Dumpinfo(dumpinfo::Args),
     Version(VersionArgs),
 }
 
@@ -46,10 +55,13 @@ const VERSION: &str = "2.5.0";
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     match args.command {
+        Command::Sign(args) => sign::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
         Command::Keygen(args) => keys::keygen(&args, context),
         Command::Getpub(args) => keys::getpub(&args, context),
         Command::Getpubhash(args) => keys::getpubhash(&args, context),
         Command::Keyinfo(args) => keys::keyinfo(&args, context),
+        Command::Dumpinfo(args) => dumpinfo::run(&args, context),
         Command::Version(VersionArgs {}) => {
             let report = Report::new("bulla.imgtool.version/1").line(VERSION).field("version", VERSION);
             context.answer(report, 0)
@@ -78,7 +90,12 @@ impl TargetArgs {
     }
 }
 
-/// Whether a file is Intel HEX: imgtool goes by the end of its name.
-fn is_hex(path: &Path) -> bool {
+/// Whether a file is Intel HEX by its name, which imgtool goes by.
+fn has_hex_name(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("hex"))
+}
+
+/// The format that all this is about.
+fn format() -> &'static dyn ImageFormat {
+    &Mcuboot
 }

@@ -105,7 +105,7 @@ fn protected(
 }
 
 /// An area that starts at a place, and its end.
-fn area(
+pub fn area(
     source: &mut Source<'_>,
     endian: Endian,
     (start, length): (u64, u64),
@@ -190,9 +190,8 @@ impl Unprotected {
     fn take_digest(&mut self, tlv: &Tlv) -> Result<(), Bad> {
         let hash = Hash::ALL.into_iter().find(|hash| tlv::digest_kind(*hash) == tlv.kind);
         let digest = hash.and_then(|hash| Digest::from_bytes(hash, &tlv.value));
-        let digest = digest.ok_or_else(|| {
-            Bad::new("tlv-length", format!("{} has {} bytes", kind::name(tlv.kind), tlv.value.len()))
-        })?;
+        let digest = digest
+            .ok_or_else(|| Bad::new("tlv-length", format!("{} has {} bytes", kind::name(tlv.kind), tlv.value.len())))?;
         match self.digest.replace(digest) {
             None => Ok(()),
             Some(_) => Err(Bad::new("digest", "the image has several digests")),

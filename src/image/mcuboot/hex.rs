@@ -31,12 +31,10 @@ type Segments = BTreeMap<u64, Vec<u8>>;
 ///
 /// Text is known by its first record. The image is held in memory: at most [`MESSAGE_LIMIT`].
 pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, Bad>, Error> {
-    let length = source.seekable()?;
-    let start = source.span(0..length.min(LINE_LIMIT))?;
-    let is_hex = start.split(u8::is_ascii_whitespace).next().is_some_and(|line| record(line).is_ok());
-    if !is_hex {
+    if !is_hex(source)? {
         return Ok(Ok(None));
     }
+    let length = source.seekable()?;
     if length > TEXT_LIMIT {
         return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT });
     }
@@ -60,6 +58,13 @@ pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, B
     Ok(Ok(Some(base)))
 }
 
+/// Whether the source starts with a record.
+pub fn is_hex(source: &mut Source<'_>) -> Result<bool, Error> {
+    let length = source.seekable()?;
+    let start = source.span(0..length.min(LINE_LIMIT))?;
+    Ok(start.split(u8::is_ascii_whitespace).next().is_some_and(|line| record(line).is_ok()))
+}
+
 /// The type, address and data of a record.
 fn record(line: &[u8]) -> Result<(u8, u16, Vec<u8>), &'static str> {
     let digits = line.strip_prefix(b":").ok_or("a line does not start with a colon")?;
@@ -69,7 +74,11 @@ fn record(line: &[u8]) -> Result<(u8, u16, Vec<u8>), &'static str> {
     match bytes.as_slice() {
         [length, a1, a0, kind, data @ .., _] if data.len() == usize::from(*length) => {
             let is_sound = sum == 0;
-            if is_sound { Ok((*kind, u16::from_be_bytes([*a1, *a0]), data.to_vec())) } else { Err("a checksum is wrong") }
+            if is_sound {
+                Ok((*kind, u16::from_be_bytes([*a1, *a0]), data.to_vec()))
+            } else {
+                Err("a checksum is wrong")
+            }
         }
         _ => Err("a record has another length than it says"),
     }

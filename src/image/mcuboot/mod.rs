@@ -4,21 +4,22 @@
 //!   [`trailer`] is what follows in flash, [`hex`](self::hex) the image as Intel HEX.
 //! * [`options`] reads settings, [`plan`] lays out by them.
 //! * [`anatomy`] takes an image apart; [`read`](read::read) judges one, [`describe`](describe::describe) says what it
-//!   is.
+//!   is, [`Dump`] shows one as it stands there.
 //!
 //! Images are byte for byte those of imgtool 2.5 (mcu-tools/mcuboot `scripts/imgtool`) and are judged as the bootloader
 //! does (`boot/bootutil/src`).
 
 use super::prepared::{from_hex, hex as hex_digits};
 use super::{
-    Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named,
-    Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
+    Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message,
+    Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
 };
 use crate::key::{Hash, PublicKey, Scheme};
 
 mod anatomy;
 mod boot_record;
 mod describe;
+mod dump;
 mod header;
 mod hex;
 mod options;
@@ -27,8 +28,14 @@ mod read;
 mod tlv;
 mod trailer;
 
+pub use anatomy::key_bytes;
+pub use dump::{Area, Dump, Fields, Trailer};
+pub use header::{Endian, Header, Version};
+pub use hex::is_hex;
+pub use tlv::Tlv;
+
 use boot_record::boot_record;
-use header::{Endian, HEADER_SIZE};
+use header::HEADER_SIZE;
 
 /// The format.
 pub struct Mcuboot;

@@ -13,15 +13,27 @@ pub const SETTINGS: &[Setting] = &[
     Setting::signing("header-size", Takes::One("BYTES"), "The size of the header, 32 by default"),
     Setting::signing("pad-header", Takes::Nothing, "Put the header before the image instead of into its blank start"),
     Setting::both("slot-size", Takes::One("BYTES"), "The size of the slot that the image has to fit"),
-    Setting::both("align", Takes::OneOf(&["1", "2", "4", "8", "16", "32"]), "What the flash writes at once, 1 by default"),
+    Setting::both(
+        "align",
+        Takes::OneOf(&["1", "2", "4", "8", "16", "32"]),
+        "What the flash writes at once, 1 by default",
+    ),
     Setting::both("max-align", Takes::OneOf(&["8", "16", "32"]), "The same of both slots, where that is above 8"),
     Setting::both("max-sectors", Takes::One("NUMBER"), "The sectors that a swap can move, 128 by default"),
     Setting::both("overwrite-only", Takes::Nothing, "Upgrades overwrite, so that the trailer has no swap status"),
     Setting::signing("pad", Takes::Nothing, "Fill the slot, with a trailer that asks for an upgrade"),
     Setting::signing("confirm", Takes::Nothing, "The same for an image that stays after its first boot"),
     Setting::signing("test", Takes::Nothing, "The same for an image that is tried once"),
-    Setting::signing("security-counter", Takes::One("NUMBER|auto"), "The security counter; auto takes it from the version"),
-    Setting::signing("dependency", Takes::Many("(ID, VERSION)"), "Another image, and the least version that it must have"),
+    Setting::signing(
+        "security-counter",
+        Takes::One("NUMBER|auto"),
+        "The security counter; auto takes it from the version",
+    ),
+    Setting::signing(
+        "dependency",
+        Takes::Many("(ID, VERSION)"),
+        "Another image, and the least version that it must have",
+    ),
     Setting::signing("boot-record", Takes::One("SW_TYPE"), "Add a boot record for this type of software"),
     Setting::signing("custom-tlv", Takes::Many("TAG=VALUE"), "Add a protected TLV; a value after 0x is hexadecimal"),
     Setting::signing("vid", Takes::One("UUID|NAME"), "The vendor: a UUID, or a domain name that becomes one"),
@@ -35,7 +47,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting::signing("pad-sig", Takes::Nothing, "Pad an ECDSA signature with zeros, for MCUboot before 1.5"),
     Setting::both("endian", Takes::OneOf(&["little", "big"]), "The byte order of the device"),
     Setting::both("non-bootable", Takes::Nothing, "The image is a part that does not boot alone"),
-    Setting::both("public-key-format", Takes::OneOf(&["hash", "full"]), "How the image names its key: by hash, or in full"),
+    Setting::both(
+        "public-key-format",
+        Takes::OneOf(&["hash", "full"]),
+        "How the image names its key: by hash, or in full",
+    ),
     Setting::both("pure", Takes::Nothing, "Ed25519 signs the image itself and not its digest"),
     HASH,
     Setting::signing("unsigned", Takes::Nothing, "Make an image without a signature"),
@@ -211,7 +227,8 @@ fn custom(settings: &Settings) -> Result<Vec<Tlv>, Error> {
     let refused = |why: String| Error::setting("custom-tlv", why);
     let mut tlvs: Vec<Tlv> = Vec::new();
     for text in settings.all("custom-tlv") {
-        let (tag, value) = text.split_once('=').ok_or_else(|| refused(format!("{text} is not of the form TAG=VALUE")))?;
+        let (tag, value) =
+            text.split_once('=').ok_or_else(|| refused(format!("{text} is not of the form TAG=VALUE")))?;
         let tag = parse_number(tag)
             .and_then(|tag| u16::try_from(tag).ok())
             .filter(|tag| kind::VENDOR.contains(tag))
@@ -326,16 +343,25 @@ mod tests {
             (&[("version", "1"), ("header-size", "31")], "--header-size: must be from 32 to 65535"),
             (&[("version", "1"), ("header-size", "0x10000")], "--header-size: must be from 32 to 65535"),
             (&[("version", "1"), ("security-counter", "-1")], "--security-counter: -1 is not a number"),
-            (&[("version", "1"), ("security-counter", "0x100000000")], "--security-counter: 4294967296 is above 4294967295"),
+            (
+                &[("version", "1"), ("security-counter", "0x100000000")],
+                "--security-counter: 4294967296 is above 4294967295",
+            ),
             (&[("version", "1"), ("load-addr", "1"), ("rom-fixed", "0")], "--rom-fixed: does not go with --load-addr"),
             (&[("version", "1"), ("boot-record", "1234567890123")], "--boot-record: is longer than 12 characters"),
             (&[("version", "1"), ("cid", "a name")], "--cid: a name needs --vid, whose name it is; else give a UUID"),
             (&[("version", "1"), ("vid", "a\nname")], "--vid: is neither a UUID nor a printable name"),
             (&[("version", "1"), ("custom-tlv", "0x9f=1")], "--custom-tlv: 0x9f is not a number from 0x00a0 to 0xfffe"),
-            (&[("version", "1"), ("custom-tlv", "0xffff=1")], "--custom-tlv: 0xffff is not a number from 0x00a0 to 0xfffe"),
+            (
+                &[("version", "1"), ("custom-tlv", "0xffff=1")],
+                "--custom-tlv: 0xffff is not a number from 0x00a0 to 0xfffe",
+            ),
             (&[("version", "1"), ("custom-tlv", "0xa0")], "--custom-tlv: 0xa0 is not of the form TAG=VALUE"),
             (&[("version", "1"), ("custom-tlv", "0xa0=0x1")], "--custom-tlv: 0x1 is not hexadecimal"),
-            (&[("version", "1"), ("custom-tlv", "160=a"), ("custom-tlv", "0xa0=b")], "--custom-tlv: 0x00a0 is given twice"),
+            (
+                &[("version", "1"), ("custom-tlv", "160=a"), ("custom-tlv", "0xa0=b")],
+                "--custom-tlv: 0x00a0 is given twice",
+            ),
         ] {
             assert_eq!(refusal(Content::new(&settings(given))), why);
         }

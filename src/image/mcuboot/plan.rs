@@ -155,7 +155,9 @@ impl Planned {
         let signed = Layout::new([Piece::Span(0..anatomy.signed)]);
         let is_kept = maker.existing == Existing::Keep;
         let (hash, is_pure) = match (&anatomy.digest, maker.key) {
-            (Some(digest), Some(key)) if is_kept => (kept_hash(&anatomy, digest.hash(), key, settings)?, anatomy.is_pure),
+            (Some(digest), Some(key)) if is_kept => {
+                (kept_hash(&anatomy, digest.hash(), key, settings)?, anatomy.is_pure)
+            }
             (None, _) if is_kept => return Err(malformed("it has no digest")),
             (_, None) if is_kept => return Err(Error::setting("unsigned", "does not go with a signature to add")),
             _ => hash_for(maker.key, settings)?,
@@ -190,6 +192,10 @@ impl Planned {
 impl Plan for Planned {
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error> {
         Ok(self.signature.as_ref().filter(|_| signatures.is_empty()).map(|signature| signature.round.clone()))
+    }
+
+    fn covered(&self) -> Option<&Layout> {
+        Some(&self.signed)
     }
 
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {

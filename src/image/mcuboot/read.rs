@@ -51,7 +51,8 @@ pub fn read(
         return Ok(Err(Bad::new("digest", "the digest is not that of the image")));
     }
     let pure = if anatomy.is_pure { Some(source.bytes_of(&signed, MESSAGE_LIMIT)?) } else { None };
-    let only = settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
+    let only =
+        settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
     let signatories = anatomy.pairs.iter().map(|pair| signatory(pair, &digest, pure.as_deref(), only)).collect();
     Ok(Ok(Reading { signatories, covered: anatomy.signed, facts: facts(&anatomy), content: None }))
 }

@@ -52,7 +52,7 @@ impl Slot {
 }
 
 /// The magic's field: rounded up to whole units of writing.
-fn magic_field(max_align: u64) -> u64 {
+pub fn magic_field(max_align: u64) -> u64 {
     MAGIC_SIZE.next_multiple_of(max_align)
 }
 
@@ -176,8 +176,8 @@ impl Ending {
         }
         let image_ok = length - magic_field(max_align) - max_align;
         let mark = source.span(image_ok..image_ok + 1)?;
-        let is_clean = is_erased(source, end..image_ok, erased)?
-            && is_erased(source, image_ok + 1..length - MAGIC_SIZE, erased)?;
+        let is_clean =
+            is_erased(source, end..image_ok, erased)? && is_erased(source, image_ok + 1..length - MAGIC_SIZE, erased)?;
         let image_ok = match mark.as_slice() {
             [SET] => Some(true),
             [other] if *other == erased => None,
@@ -195,7 +195,7 @@ fn trailing() -> Bad {
 }
 
 /// The alignment that a magic says, and its byte order.
-fn align_of(magic: &[u8]) -> Option<(u64, Endian)> {
+pub fn align_of(magic: &[u8]) -> Option<(u64, Endian)> {
     if magic == MAGIC {
         return Some((USUAL_ALIGN, Endian::Little));
     }
