@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use clap::ValueEnum;
 
 use crate::image::mcuboot::key_bytes;
-use crate::key::{Digest, Hash, KeyType, PublicKey};
+use crate::key::{self, Digest, Hash, KeyType, PublicKey, Recipient};
 
 /// The language of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,29 +38,52 @@ pub struct Style<'a> {
 /// How many bytes stand in a line.
 const COLUMNS: usize = 8;
 
-/// The SHA-256 of a public key as a bootloader has it compiled in.
-pub fn hash(key: &PublicKey) -> Digest {
-    Hash::Sha256.digest(key_bytes(key))
+/// A public key as a bootloader has it compiled in.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The first part of the array's name, which bootloaders' sources know.
+    name: &'static str,
+    bytes: Vec<u8>,
 }
 
-/// A public key as an array.
-pub fn of_key(key: &PublicKey, language: Language, style: Style<'_>) -> String {
-    array(&format!("{}_pub_key", short_name(key.key_type())), key_bytes(key), language, style)
-}
+impl Compiled {
+    /// Takes a key in a SubjectPublicKeyInfo: one that signs, or X25519, whose public half a sender has.
+    pub fn of(spki: &[u8]) -> Result<Self, key::Error> {
+        let key = match PublicKey::from_spki(spki) {
+            Err(key::Error::Use { .. }) => {
+                Recipient::from_spki(spki)?;
+                return Ok(Self { name: "x25519", bytes: spki.to_vec() });
+            }
+            key => key?,
+        };
+        let name = match key.key_type() {
+            KeyType::P256 => "ecdsa",
+            KeyType::P384 => "ecdsap384",
+            KeyType::P521 => "ecdsap521",
+            KeyType::Ed25519 => "ed25519",
+            KeyType::Rsa(_) => "rsa",
+        };
+        Ok(Self { name, bytes: key_bytes(&key).to_vec() })
+    }
 
-/// The SHA-256 of a public key as an array in C.
-pub fn of_key_hash(key: &PublicKey, style: Style<'_>) -> String {
-    array(&format!("{}_pub_key_hash", short_name(key.key_type())), hash(key).bytes(), Language::C, style)
-}
+    /// The bytes of the array: for RSA the PKCS#1 `RSAPublicKey`, else the `SubjectPublicKeyInfo`.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 
-/// The first part of the name of an array, which bootloaders' sources know.
-fn short_name(key_type: KeyType) -> &'static str {
-    match key_type {
-        KeyType::P256 => "ecdsa",
-        KeyType::P384 => "ecdsap384",
-        KeyType::P521 => "ecdsap521",
-        KeyType::Ed25519 => "ed25519",
-        KeyType::Rsa(_) => "rsa",
+    /// Their SHA-256.
+    pub fn hash(&self) -> Digest {
+        Hash::Sha256.digest(&self.bytes)
+    }
+
+    /// The array.
+    pub fn key_in(&self, language: Language, style: Style<'_>) -> String {
+        array(&format!("{}_pub_key", self.name), &self.bytes, language, style)
+    }
+
+    /// The array of their SHA-256, in C.
+    pub fn hash_in_c(&self, style: Style<'_>) -> String {
+        array(&format!("{}_pub_key_hash", self.name), self.hash().bytes(), Language::C, style)
     }
 }
 

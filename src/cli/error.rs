@@ -185,7 +185,9 @@ fn of_key(error: &key::Error) -> Class {
         key::Error::WeakKey { .. } => (1, "weak-key", Some("RSA keys have 2048 to 8192 bits"), false),
         key::Error::Malformed { .. } | key::Error::Inconsistent => (1, "malformed", None, false),
         key::Error::Scheme { .. } => (1, "scheme", None, false),
+        key::Error::Use { .. } => (1, "key-use", None, false),
         key::Error::BadSignature => (3, "signature", None, false),
+        key::Error::NotOpened => (3, "not-opened", None, false),
         key::Error::Randomness | key::Error::Library { .. } => (1, "crypto", None, false),
     }
 }

@@ -14,7 +14,7 @@ use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
 use crate::image::{self, Description, FORMATS, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
-use crate::key::{self, Hash, KeyFile, PublicKey, Signer};
+use crate::key::{self, Hash, KeyFile, PublicKey};
 use crate::x509::{
     self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, Subject, Time,
     colon_hex, no_expiry, rfc3339,
@@ -168,10 +168,7 @@ fn date(time: Time) -> String {
 /// The type of a public key and its fingerprint, also where the type is not supported.
 fn key_row(report: Report, spki: &[u8]) -> Report {
     let fingerprint = Hash::Sha256.digest(spki).to_string();
-    let described = match PublicKey::from_spki(spki) {
-        Ok(key) => key.key_type().to_string(),
-        Err(error) => printable(&error.to_string()),
-    };
+    let described = key::type_name(spki).unwrap_or_else(|error| printable(&error.to_string()));
     report.row("key", described).line(row("spki", &fingerprint)).field("spki_sha256", fingerprint)
 }
 
@@ -363,6 +360,6 @@ fn private_key(document: Document, args: &Args, context: &Context) -> anyhow::Re
     if (file.is_encrypted() && args.passphrase_from.is_none()) || file.is_traditional() {
         return Ok(report.line(row("key", "not shown without its passphrase")));
     }
-    let key = keys::unlocked(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
-    Ok(key_row(report, key.public_key().spki()))
+    let key = keys::unlocked_any(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
+    Ok(key_row(report, key.spki()))
 }

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
 use super::Context;
-use super::array::{self, Language};
+use super::array::{Compiled, Language, Style};
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
 use super::report::Report;
 use crate::files::{Creation, Kind, shown_output};
-use crate::key::{KeyRef, KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
+use crate::key::{self, Hash, KeyFile, KeyRef, KeyType, PrivateKey, SoftwareKey, Wrapping, X25519Key};
 
 /// Make a private key, or write the public half of one
 ///
@@ -30,9 +31,9 @@ pub struct Args {
     /// Write the public half of KEY instead of making a key
     #[arg(long, requires = "key", conflicts_with_all = ["key_type", "kdf"])]
     public: bool,
-    /// The type of the key
+    /// The type of the key; x25519 decrypts and cannot sign
     #[arg(long = "type", value_enum, default_value_t, id = "key_type", value_name = "TYPE")]
-    key_type: Type,
+    key_type: AnyType,
     /// Where the key goes; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -50,7 +51,7 @@ pub struct Args {
     force: bool,
 }
 
-/// The types of key that can be made.
+/// The types of key that sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Type {
     #[default]
@@ -87,6 +88,50 @@ enum KeyEncoding {
     Rust,
 }
 
+/// Every type of key that can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AnyType {
+    Signing(Type),
+    /// Opens what is encrypted to it, and cannot sign.
+    X25519,
+}
+
+impl Default for AnyType {
+    fn default() -> Self {
+        Self::Signing(Type::default())
+    }
+}
+
+impl ValueEnum for AnyType {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Signing(Type::P256),
+            Self::Signing(Type::P384),
+            Self::Signing(Type::Ed25519),
+            Self::Signing(Type::Rsa2048),
+            Self::Signing(Type::Rsa3072),
+            Self::Signing(Type::Rsa4096),
+            Self::X25519,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Signing(key_type) => key_type.to_possible_value(),
+            Self::X25519 => Some(PossibleValue::new("x25519")),
+        }
+    }
+}
+
+impl AnyType {
+    fn generate(self) -> Result<PrivateKey, key::Error> {
+        match self {
+            Self::Signing(key_type) => SoftwareKey::generate(key_type.into()).map(PrivateKey::Signing),
+            Self::X25519 => X25519Key::generate().map(PrivateKey::X25519),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -95,20 +140,23 @@ enum Kdf {
     Pbkdf2,
 }
 
+/// The first line of an array, and no addition to its name.
+const STYLE: Style<'_> = Style { tool: "bulla", suffix: "" };
+
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let creation = Creation { private: !args.public, replace: args.force };
     let output = product::output(&args.output, creation, context)?;
     if let Some(reference) = &args.key {
-        let key = keys::open(reference, keys::own(args.passphrase_from.as_ref()), context)?;
-        let public = key.public_key();
-        let source = |language| array::of_key(public, language, array::Style { tool: "bulla", suffix: "" });
+        let unlock = keys::own(args.passphrase_from.as_ref());
+        let key = keys::unlocked_any(KeyFile::read(reference)?, &reference.to_string(), unlock, context)?;
+        let compiled = || Compiled::of(key.spki());
         match args.encoding {
-            KeyEncoding::Pem => product::write(output, Kind::PublicKey, public.spki(), Encoding::Pem)?,
-            KeyEncoding::Der => product::write(output, Kind::PublicKey, public.spki(), Encoding::Der)?,
-            KeyEncoding::C => output.write(source(Language::C).as_bytes())?,
-            KeyEncoding::Rust => output.write(source(Language::Rust).as_bytes())?,
+            KeyEncoding::Pem => product::write(output, Kind::PublicKey, key.spki(), Encoding::Pem)?,
+            KeyEncoding::Der => product::write(output, Kind::PublicKey, key.spki(), Encoding::Der)?,
+            KeyEncoding::C => output.write(compiled()?.key_in(Language::C, STYLE).as_bytes())?,
+            KeyEncoding::Rust => output.write(compiled()?.key_in(Language::Rust, STYLE).as_bytes())?,
         }
-        return finish(context, &args.output, "public key", public);
+        return finish(context, &args.output, "public key", key.spki());
     }
     let wrapping = match args.kdf {
         Some(Kdf::Pbkdf2) => Wrapping::Pbkdf2,
@@ -116,22 +164,23 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     // Before the key is made: an RSA key takes its time.
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
-    let key = SoftwareKey::generate(args.key_type.into())?;
+    let key = args.key_type.generate()?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
     // The encodings that are source code go with --public alone.
     let encoding = if args.encoding == KeyEncoding::Der { Encoding::Der } else { Encoding::Pem };
     product::write(output, kind, &der, encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
-    finish(context, &args.output, what, key.public_key())
+    finish(context, &args.output, what, key.spki())
 }
 
-/// Reports a key or its public half.
-pub(super) fn finish(context: &Context, path: &Path, what: &str, key: &PublicKey) -> anyhow::Result<ExitCode> {
+/// Reports a key, or what was written of one.
+pub(super) fn finish(context: &Context, path: &Path, what: &str, spki: &[u8]) -> anyhow::Result<ExitCode> {
+    let (key_type, fingerprint) = (key::type_name(spki)?, Hash::Sha256.digest(spki));
     let report = Report::new("bulla.keygen/1")
-        .line(format!("{}: {} {what}, spki {}", shown_output(path), key.key_type(), key.fingerprint()))
+        .line(format!("{}: {key_type} {what}, spki {fingerprint}", shown_output(path)))
         .field("output", path.to_string_lossy().into_owned())
         .field("what", what)
-        .field("type", key.key_type().to_string())
-        .field("spki_sha256", key.fingerprint().to_string());
+        .field("type", key_type)
+        .field("spki_sha256", fingerprint.to_string());
     context.done(report)
 }

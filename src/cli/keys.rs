@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::error::Credential;
 use crate::files::{self, Document, Kind};
-use crate::key::{KeyFile, KeyRef, Passphrase, PublicKey, Signer, SoftwareKey};
+use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, PublicKey, SoftwareKey};
 
 /// Longest passphrase that is read: 64 KiB, so that a wrong file is noticed.
 const PASSPHRASE_LIMIT: u64 = 64 << 10;
@@ -112,7 +112,7 @@ pub fn own(from: Option<&PassphraseFrom>) -> Unlock<'_> {
     Unlock { from, flag: "--passphrase-from", what: "passphrase of the key" }
 }
 
-/// Reads and opens the private key that a flag names. Warns where others can read the file.
+/// Reads and opens the private key that a flag names, to sign with. Warns where others can read the file.
 pub fn open(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
     unlocked(KeyFile::read(reference)?, &reference.to_string(), unlock, context)
 }
@@ -131,17 +131,23 @@ pub fn key_document(path: &Path) -> Result<Document, files::Error> {
     Err(files::Error::WrongKind { path: path.to_owned(), wanted: WANTED, found })
 }
 
-/// Reads the public key that a file holds, or whose private half it holds.
-pub fn public_half(path: &Path, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<PublicKey> {
+/// Reads the public key that a file holds, or whose private half it holds, as SubjectPublicKeyInfo. X25519 is one too.
+pub fn public_half(path: &Path, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<Vec<u8>> {
     let document = key_document(path)?;
-    if !document.kind.is_private_key() {
-        return Ok(PublicKey::from_document(&document, path)?);
-    }
-    Ok(unlocked(KeyFile::from_document(document), &files::shown(path), unlock, context)?.public_key().clone())
+    Ok(match document.kind {
+        Kind::PublicKey => document.der.to_vec(),
+        Kind::Pkcs1PublicKey => PublicKey::from_document(&document, path)?.spki().to_vec(),
+        _ => unlocked_any(KeyFile::from_document(document), &files::shown(path), unlock, context)?.spki().to_vec(),
+    })
 }
 
-/// Opens a key file that has been read; `name` is for messages.
+/// Opens a key file that has been read, to sign with; `name` is for messages.
 pub fn unlocked(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
+    unlocked_any(file, name, unlock, context)?.into_signer().map_err(|error| unusable(error, name))
+}
+
+/// Opens a key file that has been read, whatever its key is for; `name` is for messages.
+pub fn unlocked_any(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<PrivateKey> {
     if file.is_exposed() {
         context.warn(format!("{name} can be read by other users; chmod 600 it"));
     }
@@ -157,12 +163,15 @@ pub fn unlocked(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Context
         }
         None => None,
     };
-    let described = |error: crate::key::Error| match error {
+    file.open_any(passphrase.as_ref()).map_err(|error| match error {
         crate::key::Error::PassphraseWrong => anyhow::Error::new(Credential {
             message: format!("the passphrase does not open {name}"),
             hint: format!("check what {} gives", unlock.flag),
         }),
-        error => anyhow::Error::new(error).context(format!("cannot use the key {name}")),
-    };
-    file.open(passphrase.as_ref()).map_err(described)
+        error => unusable(error, name),
+    })
+}
+
+fn unusable(error: crate::key::Error, name: &str) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("cannot use the key {name}"))
 }

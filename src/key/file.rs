@@ -11,7 +11,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::algorithm::oid_name;
-use super::{Error, KeyRef, Passphrase, SoftwareKey};
+use super::{Error, KeyRef, Passphrase, Signer, SoftwareDecrypter, SoftwareKey, X25519Key};
 use crate::files::{self, Document, Kind};
 
 /// Most PBKDF2 rounds that are computed to open a key file: seventeen times what is written here, about one second.
@@ -33,7 +33,7 @@ pub enum Wrapping {
 
 impl Wrapping {
     /// Encrypts a `PrivateKeyInfo` into an `EncryptedPrivateKeyInfo`.
-    pub(super) fn encrypt(self, pkcs8: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Error> {
+    fn encrypt(self, pkcs8: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Error> {
         const ROUNDS: u32 = 600_000;
         let failed = Error::Library { what: "encrypt the key" };
         let (mut salt, mut iv) = ([0; 16], [0; 16]);
@@ -51,6 +51,68 @@ impl Wrapping {
         let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| Error::Malformed { what: "the private key" })?;
         let document = info.encrypt_with_params(parameters, passphrase.reveal()).map_err(|_| failed)?;
         Ok(Zeroizing::new(document.as_bytes().to_vec()))
+    }
+}
+
+/// The content of a key file: PKCS#8, encrypted where a passphrase is given. Returns the kind that was made.
+pub(super) fn protect(
+    pkcs8: Zeroizing<Vec<u8>>,
+    protection: Option<(Wrapping, &Passphrase)>,
+) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
+    match protection {
+        None => Ok((Kind::Pkcs8Key, pkcs8)),
+        Some((wrapping, passphrase)) => Ok((Kind::EncryptedKey, wrapping.encrypt(&pkcs8, passphrase)?)),
+    }
+}
+
+/// A private key of any use, as a key file holds it.
+#[derive(Debug)]
+pub enum PrivateKey {
+    /// A key that signs; P-256 and RSA decrypt as well.
+    Signing(SoftwareKey),
+    /// A key that agrees on secrets and cannot sign.
+    X25519(X25519Key),
+}
+
+impl PrivateKey {
+    /// The public half, as a DER `SubjectPublicKeyInfo`.
+    pub fn spki(&self) -> &[u8] {
+        match self {
+            Self::Signing(key) => key.public_key().spki(),
+            Self::X25519(key) => key.recipient().spki(),
+        }
+    }
+
+    /// The content of the public half's BIT STRING.
+    fn public_bits(&self) -> &[u8] {
+        match self {
+            Self::Signing(key) => key.public_key().bits(),
+            Self::X25519(key) => key.recipient().bits(),
+        }
+    }
+
+    /// Takes the key for signing. One that cannot is [`Error::Use`].
+    pub fn into_signer(self) -> Result<SoftwareKey, Error> {
+        match self {
+            Self::Signing(key) => Ok(key),
+            Self::X25519(key) => Err(Error::Use { key: key.recipient().recipient_type().to_string(), cannot: "sign" }),
+        }
+    }
+
+    /// Takes the key for decrypting. One that cannot is [`Error::Use`].
+    pub fn into_decrypter(self) -> Result<SoftwareDecrypter, Error> {
+        match self {
+            Self::Signing(key) => SoftwareDecrypter::try_from(&key),
+            Self::X25519(key) => SoftwareDecrypter::try_from(&key),
+        }
+    }
+
+    /// Encodes for a key file: PKCS#8, encrypted where a passphrase is given. Returns the kind that was made.
+    pub fn to_file(&self, protection: Option<(Wrapping, &Passphrase)>) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
+        match self {
+            Self::Signing(key) => key.to_file(protection),
+            Self::X25519(key) => protect(key.to_pkcs8()?, protection),
+        }
     }
 }
 
@@ -103,13 +165,23 @@ impl KeyFile {
         files::readable_by_others(&self.path)
     }
 
-    /// Opens the file. A passphrase that is given and not needed is ignored, as one flag may serve several keys.
+    /// Opens the file of a key that is to sign: [`open_any`](Self::open_any), and [`PrivateKey::into_signer`].
     pub fn open(self, passphrase: Option<&Passphrase>) -> Result<SoftwareKey, Error> {
+        self.open_any(passphrase)?.into_signer()
+    }
+
+    /// Opens the file of a key that is to decrypt: [`open_any`](Self::open_any), and [`PrivateKey::into_decrypter`].
+    pub fn open_decrypter(self, passphrase: Option<&Passphrase>) -> Result<SoftwareDecrypter, Error> {
+        self.open_any(passphrase)?.into_decrypter()
+    }
+
+    /// Opens the file. A passphrase that is given and not needed is ignored, as one flag may serve several keys.
+    pub fn open_any(self, passphrase: Option<&Passphrase>) -> Result<PrivateKey, Error> {
         let der = &self.document.der;
         match self.document.kind {
             Kind::Pkcs8Key => from_pkcs8(der),
-            Kind::Sec1Key => from_sec1(der, None),
-            Kind::Pkcs1Key => SoftwareKey::from_pkcs1(der),
+            Kind::Sec1Key => from_sec1(der, None).map(PrivateKey::Signing),
+            Kind::Pkcs1Key => SoftwareKey::from_pkcs1(der).map(PrivateKey::Signing),
             Kind::EncryptedKey => from_pkcs8(&decrypt(der, passphrase.ok_or(Error::PassphraseNeeded)?)?),
             Kind::TraditionalEncryptedKey => {
                 let found = "OpenSSL's traditional PEM encryption".to_owned();
@@ -128,7 +200,7 @@ impl KeyFile {
 ///     attributes       [0] Attributes OPTIONAL,
 ///     publicKey        [1] BIT STRING OPTIONAL }
 /// ```
-fn from_pkcs8(der: &[u8]) -> Result<SoftwareKey, Error> {
+fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, Error> {
     let malformed = || Error::Malformed { what: "the private key" };
     let info = PrivateKeyInfoRef::from_der(der).map_err(|_| malformed())?;
     let secret = info.private_key.as_bytes();
@@ -136,19 +208,30 @@ fn from_pkcs8(der: &[u8]) -> Result<SoftwareKey, Error> {
         rfc5912::ID_EC_PUBLIC_KEY => {
             let curve = info.algorithm.parameters.and_then(|any| any.decode_as::<ObjectIdentifier>().ok());
             let explicit = || Error::UnsupportedKey { found: "EC with explicit parameters".to_owned() };
-            from_sec1(secret, Some(curve.ok_or_else(explicit)?))?
+            PrivateKey::Signing(from_sec1(secret, Some(curve.ok_or_else(explicit)?))?)
         }
-        // CurvePrivateKey ::= OCTET STRING (RFC 8410 section 7)
-        rfc8410::ID_ED_25519 => match secret {
-            [0x04, 0x20, seed @ ..] => SoftwareKey::from_ed25519_seed(seed.try_into().map_err(|_| malformed())?)?,
-            _ => return Err(Error::Malformed { what: "the Ed25519 private key" }),
-        },
-        rfc5912::RSA_ENCRYPTION => SoftwareKey::from_pkcs1(secret)?,
+        rfc8410::ID_ED_25519 => {
+            let seed = curve_private_key(secret).ok_or(Error::Malformed { what: "the Ed25519 private key" })?;
+            PrivateKey::Signing(SoftwareKey::from_ed25519_seed(seed)?)
+        }
+        rfc8410::ID_X_25519 => {
+            let scalar = curve_private_key(secret).ok_or(Error::Malformed { what: "the X25519 private key" })?;
+            PrivateKey::X25519(X25519Key::from_scalar(scalar)?)
+        }
+        rfc5912::RSA_ENCRYPTION => PrivateKey::Signing(SoftwareKey::from_pkcs1(secret)?),
         other => return Err(Error::UnsupportedKey { found: oid_name(other) }),
     };
     match info.public_key {
-        Some(public) if public.as_bytes() != Some(super::Signer::public_key(&key).bits()) => Err(Error::Inconsistent),
+        Some(public) if public.as_bytes() != Some(key.public_bits()) => Err(Error::Inconsistent),
         _ => Ok(key),
+    }
+}
+
+/// The 32 bytes of an Ed25519 or X25519 key: `CurvePrivateKey ::= OCTET STRING` (RFC 8410 section 7).
+fn curve_private_key(der: &[u8]) -> Option<&[u8; 32]> {
+    match der {
+        [0x04, 0x20, bytes @ ..] => bytes.try_into().ok(),
+        _ => None,
     }
 }
 
@@ -192,7 +275,7 @@ fn from_sec1(der: &[u8], outer_curve: Option<ObjectIdentifier>) -> Result<Softwa
     match key.public_key.map(|bits| bits.as_bytes()) {
         // A compressed point says the same in another way; the point is computed anyway.
         Some(Some([0x02 | 0x03, ..])) | None => Ok(found),
-        Some(point) if point == Some(super::Signer::public_key(&found).bits()) => Ok(found),
+        Some(point) if point == Some(found.public_key().bits()) => Ok(found),
         Some(_) => Err(Error::Inconsistent),
     }
 }

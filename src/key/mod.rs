@@ -3,11 +3,15 @@
 //! * [`algorithm`] is the one table of hashes, key types and signature schemes, with their OIDs and parameters.
 //! * [`PublicKey`] checks signatures; [`Weakness`] says why a public key is not worth trusting.
 //! * [`Signer`] makes them, wherever the key lives; [`SoftwareKey`] is the one whose key is in a file.
-//! * [`KeyRef`] names a key on the command line; [`KeyFile`] is a key file before its passphrase is known.
+//! * A [`Recipient`] is encrypted to, a [`Decrypter`] opens; [`SoftwareDecrypter`] is the one whose key is in a file.
+//! * [`KeyRef`] names a key on the command line; [`KeyFile`] is a key file before its passphrase is known, and
+//!   [`PrivateKey`] what is in it.
+//! * [`Ctr`], [`hkdf`] and [`hmac`] work with keys that both sides have.
 //!
 //! ring, aws-lc-rs, p256, p384, crypto-bigint and pkcs8 are named here and nowhere else. ring hashes, gives
 //! randomness and does Ed25519 and fast ECDSA; aws-lc-rs does what ring cannot (RSA keys, prehashed RSA, all pairs of
-//! curve and hash); p256 and p384 do deterministic ECDSA (RFC 6979); crypto-bigint looks for factors of bad RSA moduli.
+//! curve and hash) and all that decrypts, as it wipes its keys; p256 and p384 do deterministic ECDSA (RFC 6979);
+//! crypto-bigint looks for factors of bad RSA moduli.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,14 +23,18 @@ pub mod algorithm;
 mod file;
 mod public;
 mod published;
+mod recipient;
 mod software;
+mod symmetric;
 mod uuid;
 mod weakness;
 
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
-pub use file::{KeyFile, Wrapping};
+pub use file::{KeyFile, PrivateKey, Wrapping};
 pub use public::PublicKey;
+pub use recipient::{Agreement, Decrypter, Recipient, RecipientType, SoftwareDecrypter, X25519Key};
 pub use software::SoftwareKey;
+pub use symmetric::{Ctr, hkdf, hmac, verify_hmac};
 pub use uuid::uuid5;
 pub use weakness::Weakness;
 
@@ -110,6 +118,15 @@ pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     ring::rand::SystemRandom::new().fill(bytes).map_err(|_| Error::Randomness)
 }
 
+/// The name of a public key's type, as output has it, of any use: given as a DER `SubjectPublicKeyInfo`.
+pub fn type_name(spki: &[u8]) -> Result<String, Error> {
+    match PublicKey::from_spki(spki) {
+        Ok(key) => Ok(key.key_type().to_string()),
+        Err(Error::Use { .. }) => Ok(Recipient::from_spki(spki)?.recipient_type().to_string()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Why a key could not be read, made or used. No variant carries secret bytes.
 #[derive(Debug)]
 pub enum Error {
@@ -133,8 +150,13 @@ pub enum Error {
     Inconsistent,
     /// The key cannot sign with this scheme, or this scheme cannot take this input.
     Scheme { key: KeyType, scheme: Scheme },
+    /// A key of this type cannot be used like this.
+    Use { key: String, cannot: &'static str },
     /// The signature does not check.
     BadSignature,
+    /// What was encrypted does not open with this key: it was made for another, or is damaged. Which of the two, and at
+    /// what step it failed, is never told apart.
+    NotOpened,
     /// The system gave no random bytes.
     Randomness,
     /// The cryptographic library failed where it must not.
@@ -154,7 +176,9 @@ impl fmt::Display for Error {
             Self::Encryption { found } => write!(f, "the private key's encryption is not supported: {found}"),
             Self::Inconsistent => f.write_str("the key's public half does not belong to its private half"),
             Self::Scheme { key, scheme } => write!(f, "an {key} key cannot do {scheme}"),
+            Self::Use { key, cannot } => write!(f, "a key of type {key} cannot {cannot}"),
             Self::BadSignature => f.write_str("the signature does not match"),
+            Self::NotOpened => f.write_str("what is encrypted was made for another key, or is damaged"),
             Self::Randomness => f.write_str("the system gave no random bytes"),
             Self::Library { what } => write!(f, "the cryptographic library could not {what}"),
         }

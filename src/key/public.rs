@@ -71,6 +71,7 @@ impl PublicKey {
             rfc8410::ID_ED_25519 if parameters.is_none() && bits.len() == 32 => KeyType::Ed25519,
             rfc8410::ID_ED_25519 => return Err(Error::Malformed { what: "the Ed25519 public key" }),
             rfc5912::RSA_ENCRYPTION if parameters.is_none_or(|any| any.is_null()) => rsa_key_type(bits)?,
+            rfc8410::ID_X_25519 => return Err(Error::Use { key: "X25519".to_owned(), cannot: "sign" }),
             other => return Err(Error::UnsupportedKey { found: oid_name(other) }),
         };
         Ok(Self { key_type, spki: der.to_vec(), bits: bits.to_vec() })
@@ -108,16 +109,7 @@ impl PublicKey {
 
     /// Reads a public key file: `SubjectPublicKeyInfo` or PKCS#1, PEM or DER.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = files::read("public key", path, files::DOCUMENT_LIMIT)?;
-        let mut documents = files::documents(&bytes, path, "a public key")?;
-        match documents.len() {
-            1 => Self::from_document(&documents.swap_remove(0), path),
-            count => Err(Error::File(files::Error::WrongKind {
-                path: path.to_owned(),
-                wanted: "a public key",
-                found: format!("a file of {count} documents"),
-            })),
-        }
+        Self::from_document(&read(path)?, path)
     }
 
     /// Takes a document that is a public key of either kind; `path` names its file in the error.
@@ -210,6 +202,20 @@ impl PublicKey {
         let (r, s) = halves.split_at(len);
         let number = |bytes| UintRef::new(bytes).map_err(|_| Error::BadSignature);
         EcdsaSigValue { r: number(r)?, s: number(s)? }.to_der().map_err(|_| Error::BadSignature)
+    }
+}
+
+/// Reads a file of one document, which should be a public key.
+pub(super) fn read(path: &Path) -> Result<Document, Error> {
+    let bytes = files::read("public key", path, files::DOCUMENT_LIMIT)?;
+    let mut documents = files::documents(&bytes, path, "a public key")?;
+    match documents.len() {
+        1 => Ok(documents.swap_remove(0)),
+        count => Err(Error::File(files::Error::WrongKind {
+            path: path.to_owned(),
+            wanted: "a public key",
+            found: format!("a file of {count} documents"),
+        })),
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! with RSA's parameters as NULL and EC points uncompressed on a named curve (`-ec_conv_form uncompressed
 //! -ec_param_enc named_curve`), whatever the file has. Every row was made from the private half, so that none accuses
-//! a key that nobody can use; types that `bulla` refuses (RSA below 2048 bits, secp256k1, X25519, Ed448) are left out.
+//! a key that nobody can use; types that `bulla` refuses (RSA below 2048 bits, secp256k1, Ed448) are left out. Of X25519
+//! there are those of the RFCs and of MCUboot alone.
 //!
 //! Where the rows come from:
 //!
@@ -32,7 +33,7 @@
 
 /// Digest and place of each published key, ascending by digest.
 #[rustfmt::skip]
-pub(super) const PUBLISHED: [(&str, &str); 343] = [
+pub(super) const PUBLISHED: [(&str, &str); 346] = [
     ("000bc8d17864567afcff2e6a44cfc5e65c729bb25486539352ba741b52266c71", "ESP-IDF client.key"),
     ("0029408a66be3e68b4821e0c22b9629e44ddf2506732c08f1b42dd7746f12492", "Matter Chip-Test-DAC-FFF2-8003-001A-FB"),
     ("0034f8fe5adc3b0dfe642407275d144de2398c68cc9a86dd6703d7151116b44e", "RAUC root/ca.key.pem"),
@@ -75,6 +76,7 @@ pub(super) const PUBLISHED: [(&str, &str); 343] = [
     ("234f156ed110460bc6d22d3750a1f963df803759aa1041aa82c4ac59140a691c", "Matter Chip-Test-DAC-FFF1-8000-0003"),
     ("25ca12e5434fd10f760e38f717cb14715a024b40709fd5a29c7f351b4e3db7a6", "OpenSSL test/certs/wrongkey.pem"),
     ("26b0f4b5b3b8ef8f54af9ca9cbef655501179e7337f2ac52f2eadcf953635999", "Mbed TLS server5.key"),
+    ("291c5293e030452a599851a7c7298f3f16c3ff1bdfafcb598927f2631f9fa641", "RFC 7748 6.1 Alice"),
     ("2a07de9f12e0c26c68a6bb3b057bbe5b48d10980f371c712207f4659c08870ea", "Matter Chip-Test-PAA-FFF1 of cca53cc"),
     ("2a3b7fc44bac2860267a2e0721396b5ad6f316e25994008f68fe0c7b6dc1edb5", "Matter Development-DAC-FFF3-8018"),
     ("2a3bf39a791ccb4e71029bd4924e8be98cd73bab1a61322a9200dab2a0ea66d6", "Mbed TLS ec_521_prv.pem"),
@@ -236,6 +238,7 @@ pub(super) const PUBLISHED: [(&str, &str); 343] = [
     ("98f81990366564b21e6db6fc7047127715d7a0d658a72482b2ad65251678edea", "OpenSSL demos/bio/server.pem"),
     ("992dafb4a7e9f6d7b36511bc636ffb5b7c72f069e59f200031f22d0037f084ef", "Matter Development-DAC-FFF2-8012"),
     ("9a0f8acde4fd481c87d30b3041d64c00334d63e29d1786af8abbd6423d6da5f6", "TF-A arm_rotprivk_rsa_3k.pem"),
+    ("9a1dc1eb80199d8498f2a75dde0a7b75216e8302bf3a12bd04f153f48f3f24a0", "MCUboot enc-x25519-priv.pem"),
     ("9a6defef9d2e50351cacb6307e0ad570da0f073174a1c7bac3406e3f1138f4fc", "Matter Development-DAC-FFF2-8011"),
     ("9afbdabbbc3a10e9c7ac444491ca9cf3cab99a59f54c283c18818693e5e483af", "Matter Chip-Test-PAI-FFF1-8000"),
     ("9b5f3e1e05fda4cd8799616559d99343757fab394593d001ab41953fce8911f7", "Matter Chip-Test-DAC-FFF2-8003-001B-FB"),
@@ -347,6 +350,7 @@ pub(super) const PUBLISHED: [(&str, &str); 343] = [
     ("e6344099f7dc216e4b3faf699cb4d52148f6e28c52f35e606036dcffe06f50d9", "Matter Development-DAC-FFF1-8016"),
     ("e6c097daf1458d0f8b8d43fc4b4b9d4425203484b3afe5570ed074073901bab0", "MCUboot bad-keys/bad-ec-p256.pem"),
     ("e77db4a9572e9f6552c22bc751d5499ad218a73bdf7e15dc6ea0fc69246a44de", "RFC 8032 7.1 TEST SHA(abc)"),
+    ("e80c4532355b04160b97b1bee8a3e13cc7369c22a786afdfe63b1f7acbc34b52", "RFC 7748 6.1 Bob"),
     ("e9ebe8576e79eda4d1d36dfde18ba285517461a8cd65962ab5287d3fca2367a8", "OpenSSL test/certs/server-pss-key.pem"),
     ("ea1655a0611eaf7d18cb90fa6a2f109855afb9cbcccb66b80d64c4705bf339df", "Mbed TLS test-int-ca.key"),
     ("ea65882064b6349fa1cba7a6cca5653734b2fe9190095f561c199c2525c4a886", "esptool rsa_secure_boot_signing_key.pem"),

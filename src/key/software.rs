@@ -11,7 +11,7 @@ use der::{Decode, Sequence};
 use ring::signature as ring_signature;
 use zeroize::Zeroizing;
 
-use super::file::{Wrapping, encode_pkcs8, encode_sec1};
+use super::file::{Wrapping, encode_pkcs8, encode_sec1, protect};
 use super::public::import;
 use super::{Error, Hash, Input, KeyType, Passphrase, PublicKey, Scheme, Signer};
 use crate::files::Kind;
@@ -153,11 +153,7 @@ impl SoftwareKey {
 
     /// Encodes for a key file: PKCS#8, encrypted where a passphrase is given. Returns the kind that was made.
     pub fn to_file(&self, protection: Option<(Wrapping, &Passphrase)>) -> Result<(Kind, Zeroizing<Vec<u8>>), Error> {
-        let pkcs8 = self.to_pkcs8()?;
-        match protection {
-            None => Ok((Kind::Pkcs8Key, pkcs8)),
-            Some((wrapping, passphrase)) => Ok((Kind::EncryptedKey, wrapping.encrypt(&pkcs8, passphrase)?)),
-        }
+        protect(self.to_pkcs8()?, protection)
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use crypto_bigint::{BoxedUint, Limb, NonZero, Resize, Word};
 
 use super::published::PUBLISHED;
-use super::{KeyType, PublicKey};
+use super::{Digest, KeyType, PublicKey, Recipient};
 
 /// Why a key's private half is within everybody's reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +71,26 @@ impl PublicKey {
             KeyType::Rsa(_) => Self::from_pkcs1(self.bits()).ok()?.fingerprint(),
             _ => self.fingerprint(),
         };
-        let digest = digest.to_string();
-        let row = PUBLISHED.binary_search_by(|(published, _)| (*published).cmp(&digest)).ok()?;
-        Some(PUBLISHED[row].1)
+        published(&digest)
     }
+}
+
+impl Recipient {
+    /// Looks for a reason why others may open what is encrypted to this key. `None` says that none is known.
+    pub fn weakness(&self) -> Option<Weakness> {
+        match PublicKey::from_spki(self.spki()) {
+            Ok(key) => key.weakness(),
+            // X25519, of which nothing else is known to be weak.
+            Err(_) => published(&self.fingerprint()).map(|name| Weakness::Published { name }),
+        }
+    }
+}
+
+/// Where the private half of a key stands, by the key's fingerprint.
+fn published(fingerprint: &Digest) -> Option<&'static str> {
+    let digest = fingerprint.to_string();
+    let row = PUBLISHED.binary_search_by(|(published, _)| (*published).cmp(&digest)).ok()?;
+    Some(PUBLISHED[row].1)
 }
 
 /// The number of primes below 1000.
@@ -187,7 +203,7 @@ mod tests {
     use der::asn1::{AnyRef, UintRef};
 
     use super::*;
-    use crate::key::{Signer, SoftwareKey};
+    use crate::key::{Signer, SoftwareKey, X25519Key};
 
     fn bytes(hex: &str) -> Vec<u8> {
         (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
@@ -243,6 +259,16 @@ mod tests {
         for key in [key, without_null] {
             assert_eq!(key.weakness(), Some(Weakness::Published { name: "RFC 7517 A.2 RSA" }));
         }
+    }
+
+    #[test]
+    fn a_recipient_is_looked_for_too() {
+        let rfc_7748 = "77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a";
+        let alice = X25519Key::from_scalar(&bytes(rfc_7748).try_into().unwrap()).unwrap();
+        assert_eq!(alice.recipient().weakness(), Some(Weakness::Published { name: "RFC 7748 6.1 Alice" }));
+        assert_eq!(X25519Key::generate().unwrap().recipient().weakness(), None);
+        let weak = Recipient::from_spki(rsa(&[0xff; 256]).spki()).unwrap();
+        assert_eq!(weak.weakness(), Some(Weakness::SmallFactor { prime: 3 }));
     }
 
     #[test]

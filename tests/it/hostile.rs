@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bulla::cms::SignedData;
 use bulla::files::{Document, Kind, documents};
-use bulla::key::{Hash, KeyFile, PublicKey};
+use bulla::key::{Hash, KeyFile, PrivateKey, PublicKey, Recipient};
 use bulla::x509::{Certificate, CertificateList, Profile, Request, lint};
 
 use crate::harness::{Lab, Run};
@@ -19,7 +19,9 @@ fn specimens(lab: &Lab) -> Vec<(&'static str, Vec<u8>)> {
     for words in [
         "keygen -o dev.key --encoding der",
         "keygen -o ed.key --type ed25519 --encoding der",
+        "keygen -o x.key --type x25519 --encoding der",
         "keygen --public dev.key -o dev.pub --encoding der",
+        "keygen --public x.key -o x.pub --encoding der",
         "csr dev.key --profile tls-server --cn AAAAAAAA --dns gw.example --ip 192.0.2.1 -o dev.csr --encoding der",
         "enroll dev.csr --profile tls-server --ca acme -o dev.pem",
         "sign app.bin --as cms --key fw.key --cert fw.pem -o app.p7s",
@@ -30,7 +32,9 @@ fn specimens(lab: &Lab) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("key", lab.read("dev.key")),
         ("ed25519 key", lab.read("ed.key")),
+        ("x25519 key", lab.read("x.key")),
         ("public key", lab.read("dev.pub")),
+        ("x25519 public key", lab.read("x.pub")),
         ("request", lab.read("dev.csr")),
         ("certificate", pem("dev.pem")),
         ("list", pem("ca.crl")),
@@ -75,8 +79,11 @@ fn read_document(document: Document) {
                 let _ = (signer.digest_hash(), signer.signing_time(), signer.scheme(Hash::Sha256));
             }
         }
-        Kind::PublicKey | Kind::Pkcs1PublicKey => drop(PublicKey::from_document(&document, "hostile".as_ref())),
-        _ => drop(KeyFile::from_document(document).open(None)),
+        Kind::PublicKey | Kind::Pkcs1PublicKey => {
+            let path = "hostile".as_ref();
+            let _ = (PublicKey::from_document(&document, path), Recipient::from_document(&document, path));
+        }
+        _ => drop(KeyFile::from_document(document).open_any(None).map(PrivateKey::into_decrypter)),
     }
 }
 

@@ -7,16 +7,15 @@ use clap::ValueEnum;
 
 use super::TargetArgs;
 use crate::cli::Context;
-use crate::cli::array::{self, Language, Style};
+use crate::cli::array::{Compiled, Language, Style};
 use crate::cli::error::Usage;
 use crate::cli::keygen::finish;
 use crate::cli::keys::{self, PassphraseFrom};
 use crate::cli::product::{self, Encoding};
 use crate::cli::report::Report;
 use crate::files::{Creation, Kind};
-use crate::image::mcuboot::key_bytes;
 use crate::image::{self, Unfit};
-use crate::key::{KeyType, PublicKey, Signer, SoftwareKey, Wrapping};
+use crate::key::{self, KeyType, PrivateKey, PublicKey, SoftwareKey, Wrapping, X25519Key};
 
 /// Make a key for MCUboot
 ///
@@ -60,24 +59,33 @@ enum Type {
     #[value(name = "ecdsa-p384")]
     EcdsaP384,
     Ed25519,
+    X25519,
+}
+
+impl Type {
+    fn generate(self) -> Result<PrivateKey, key::Error> {
+        let signing = |key_type| SoftwareKey::generate(key_type).map(PrivateKey::Signing);
+        match self {
+            Self::Rsa2048 => signing(KeyType::Rsa(2048)),
+            Self::Rsa3072 => signing(KeyType::Rsa(3072)),
+            Self::EcdsaP256 => signing(KeyType::P256),
+            Self::EcdsaP384 => signing(KeyType::P384),
+            Self::Ed25519 => signing(KeyType::Ed25519),
+            Self::X25519 => X25519Key::generate().map(PrivateKey::X25519),
+        }
+    }
 }
 
 pub fn keygen(args: &KeygenArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let output = product::output(&args.key, Creation { private: true, replace: args.force }, context)?;
     let from = if args.password { Some(&PassphraseFrom::Prompt) } else { args.passphrase_from.as_ref() };
     let passphrase = from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
-    let key = SoftwareKey::generate(match args.key_type {
-        Type::Rsa2048 => KeyType::Rsa(2048),
-        Type::Rsa3072 => KeyType::Rsa(3072),
-        Type::EcdsaP256 => KeyType::P256,
-        Type::EcdsaP384 => KeyType::P384,
-        Type::Ed25519 => KeyType::Ed25519,
-    })?;
+    let key = args.key_type.generate()?;
     // imgtool's own key files are of PBKDF2, and not every version of its library opens scrypt.
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (Wrapping::Pbkdf2, passphrase)))?;
     product::write(output, kind, &der, Encoding::Pem)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
-    finish(context, &args.key, what, key.public_key())
+    finish(context, &args.key, what, key.spki())
 }
 
 /// Write the public half of a key
@@ -125,14 +133,15 @@ pub fn getpub(args: &GetpubArgs, context: &Context) -> anyhow::Result<ExitCode> 
     let is_source = matches!(encoding, KeyEncoding::LangC | KeyEncoding::LangRust);
     let style = style(&args.name_suffix, is_source)?;
     let output = args.target.output(context)?;
-    let key = args.key.public(context)?;
+    let spki = args.key.public_half(context)?;
+    let key = Compiled::of(&spki)?;
     match encoding {
-        KeyEncoding::LangC => output.write(array::of_key(&key, Language::C, style).as_bytes())?,
-        KeyEncoding::LangRust => output.write(array::of_key(&key, Language::Rust, style).as_bytes())?,
-        KeyEncoding::Pem => product::write(output, Kind::PublicKey, key.spki(), Encoding::Pem)?,
-        KeyEncoding::Raw => output.write(key_bytes(&key))?,
+        KeyEncoding::LangC => output.write(key.key_in(Language::C, style).as_bytes())?,
+        KeyEncoding::LangRust => output.write(key.key_in(Language::Rust, style).as_bytes())?,
+        KeyEncoding::Pem => product::write(output, Kind::PublicKey, &spki, Encoding::Pem)?,
+        KeyEncoding::Raw => output.write(key.bytes())?,
     }
-    finish(context, args.target.path(), "public key", &key)
+    finish(context, args.target.path(), "public key", &spki)
 }
 
 /// Write the SHA-256 of the public half of a key
@@ -168,12 +177,13 @@ enum HashEncoding {
 pub fn getpubhash(args: &GetpubhashArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let style = style(&args.name_suffix, args.encoding == HashEncoding::LangC)?;
     let output = args.target.output(context)?;
-    let key = args.key.public(context)?;
+    let spki = args.key.public_half(context)?;
+    let key = Compiled::of(&spki)?;
     match args.encoding {
-        HashEncoding::LangC => output.write(array::of_key_hash(&key, style).as_bytes())?,
-        HashEncoding::Raw => output.write(array::hash(&key).bytes())?,
+        HashEncoding::LangC => output.write(key.hash_in_c(style).as_bytes())?,
+        HashEncoding::Raw => output.write(key.hash().bytes())?,
     }
-    finish(context, args.target.path(), "hash of the public key", &key)
+    finish(context, args.target.path(), "hash of the public key", &spki)
 }
 
 /// The first line and the names of an array, as imgtool has them.
@@ -193,7 +203,7 @@ fn parse_suffix(text: &str) -> Result<String, String> {
 }
 
 /// The types of key that MCUboot knows (`mcu-tools/mcuboot scripts/imgtool/keys/__init__.py`).
-const TYPES: &str = "EC P-256, EC P-384, Ed25519, RSA-2048 and RSA-3072";
+const TYPES: &str = "EC P-256, EC P-384, Ed25519, RSA-2048, RSA-3072 and X25519";
 
 /// A key whose public half is wanted.
 #[derive(Debug, clap::Args)]
@@ -208,11 +218,13 @@ struct KeyArgs {
 
 impl KeyArgs {
     /// The public half, where MCUboot takes keys of this type.
-    fn public(&self, context: &Context) -> anyhow::Result<PublicKey> {
-        let key = keys::public_half(&self.key, keys::own(self.passphrase_from.as_ref()), context)?;
-        match key.key_type() {
-            KeyType::P256 | KeyType::P384 | KeyType::Ed25519 | KeyType::Rsa(2048 | 3072) => Ok(key),
-            key => Err(image::Error::from(Unfit::KeyType { key, format: "MCUboot", takes: TYPES }).into()),
+    fn public_half(&self, context: &Context) -> anyhow::Result<Vec<u8>> {
+        let spki = keys::public_half(&self.key, keys::own(self.passphrase_from.as_ref()), context)?;
+        match PublicKey::from_spki(&spki).map(|key| key.key_type()) {
+            Ok(key @ (KeyType::P521 | KeyType::Rsa(_))) if !matches!(key, KeyType::Rsa(2048 | 3072)) => {
+                Err(image::Error::from(Unfit::KeyType { key, format: "MCUboot", takes: TYPES }).into())
+            }
+            _ => Ok(spki),
         }
     }
 }

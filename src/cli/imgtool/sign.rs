@@ -15,7 +15,7 @@ use crate::cli::{Context, product, signature};
 use crate::files::{self, shown, shown_output};
 use crate::image::mcuboot::is_hex;
 use crate::image::{self, Existing, Maker, Message, Round, Settings, Source};
-use crate::key::{Hash, KeyRef, Signer, SoftwareKey};
+use crate::key::{Hash, KeyRef, PublicKey, Signer, SoftwareKey};
 
 /// Make an MCUboot image of a firmware
 ///
@@ -51,6 +51,9 @@ pub struct Args {
     /// The address where the image starts in Intel HEX; nothing where OUTFILE is not Intel HEX
     #[arg(short = 'x', long, value_name = "ADDRESS")]
     hex_addr: Option<String>,
+    /// Fill the slot, with a trailer for an image that is tried once; --confirm goes before it
+    #[arg(long)]
+    test: bool,
     /// The images that this one needs, as "(0, 1.2.3+0), (1, 2.0.0)"
     #[arg(short, long, value_name = "LIST")]
     dependencies: Option<String>,
@@ -91,14 +94,13 @@ enum Vector {
 
 /// Settings of the format that are flags of imgtool by the same name: the name, the short flag, and whether imgtool asks
 /// for it.
-const SAME: [(&str, Option<char>, bool); 27] = [
+const SAME: [(&str, Option<char>, bool); 26] = [
     ("version", Some('v'), true),
     ("header-size", Some('H'), true),
     ("slot-size", Some('S'), true),
     ("pad-header", None, false),
     ("pad", None, false),
     ("confirm", None, false),
-    ("test", None, false),
     ("align", None, false),
     ("max-align", None, false),
     ("max-sectors", Some('M'), false),
@@ -163,6 +165,9 @@ impl Args {
     /// The settings of the format that the flags stand for.
     fn settings(&self) -> anyhow::Result<Settings> {
         let mut settings = self.settings.0.clone();
+        if self.test && !settings.has("confirm") {
+            settings.add("test", "");
+        }
         if let Some(list) = &self.dependencies {
             settings.add("dependency", list.as_str());
         }
@@ -213,7 +218,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     let public = match (&signer, &args.fix_sig_pubkey) {
         (Some(signer), _) => Some(signer.public_key().clone()),
-        (None, Some(path)) => Some(keys::public_half(path, keys::own(None), context)?),
+        (None, Some(path)) => Some(PublicKey::from_spki(&keys::public_half(path, keys::own(None), context)?)?),
         (None, None) => None,
     };
     let mut settings = args.settings()?;

@@ -10,6 +10,7 @@ use crate::cli::progress::Progress;
 use crate::cli::verify::{bad_report, good_report};
 use crate::files;
 use crate::image::{self, Demands, Evidence, Policy, Settings, Source, Trust, Verdict};
+use crate::key::PublicKey;
 use crate::x509::verify::Purpose;
 
 /// Check an MCUboot image as the bootloader would
@@ -35,9 +36,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let key = keys::public_half(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
+    let spki = keys::public_half(&args.key, keys::own(args.passphrase_from.as_ref()), context)?;
     let policy = Policy {
-        trust: Trust::Key(key),
+        trust: Trust::Key(PublicKey::from_spki(&spki)?),
         untrusted: Vec::new(),
         purpose: Purpose::Firmware,
         at: context.now,

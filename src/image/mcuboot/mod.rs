@@ -20,6 +20,7 @@ mod anatomy;
 mod boot_record;
 mod describe;
 mod dump;
+pub mod envelope;
 mod header;
 mod hex;
 mod options;

@@ -191,18 +191,20 @@ fn facts(anatomy: &Anatomy) -> Facts {
         Some(format!("{name}:{}", uuid(value)))
     });
     let dependencies = anatomy.protected.iter().filter(|tlv| tlv.kind == kind::DEPENDENCY);
+    let dependencies: Vec<String> = dependencies.map(|tlv| dependency(&tlv.value, endian)).collect();
+    let depends = (!dependencies.is_empty()).then(|| ("depends", dependencies.join("; ")));
     Facts {
         version: Some(anatomy.header.version.to_string()),
         security_counter: counter.map(|counter| endian.of_u32(counter)),
         hardware: hardware.collect(),
-        remarks: dependencies.map(|tlv| ("depends", dependency(&tlv.value, endian))).collect(),
+        remarks: depends.into_iter().collect(),
     }
 }
 
 /// A UUID in its usual form.
 pub fn uuid(value: &[u8]) -> String {
     let digits = hex_digits(value);
-    match digits.as_bytes().len() {
+    match digits.len() {
         32 => [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"),
         _ => digits,
     }

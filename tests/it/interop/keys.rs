@@ -13,7 +13,7 @@ const WRAPPINGS: [(&str, &str, &[&str]); 3] = [
 #[test]
 fn openssl_reads_every_key() {
     let lab = with_passphrases();
-    for key_type in KEY_TYPES {
+    for key_type in KEY_TYPES.into_iter().chain(["x25519"]) {
         for (wrapping, flags, words) in WRAPPINGS {
             for encoding in ["pem", "der"] {
                 // Large RSA keys take seconds; one of them shows what there is to show.
@@ -52,8 +52,8 @@ fn a_tampered_key_is_refused_by_both() {
         openssl(&lab, "pkey -in twin -check -noout").fails();
         refused(&lab, "twin", 1, "");
     }
-    // An Ed25519 seed has no other half; what can be seen is a missing byte, and base64 that is none.
-    for key_type in KEY_TYPES.iter().filter(|name| !name.starts_with("rsa3") && !name.starts_with("rsa4")) {
+    // An Ed25519 or X25519 key has no other half; what can be seen is a missing byte, and base64 that is none.
+    for key_type in ["p256", "p384", "ed25519", "x25519", "rsa2048"] {
         lab.bulla(&format!("keygen --type {key_type} --encoding der -o whole-{key_type}")).ok();
         let der = lab.read(format!("whole-{key_type}"));
         lab.write("twin", &der[..der.len() - 1]);
@@ -78,7 +78,7 @@ fn a_tampered_key_is_refused_by_both() {
 }
 
 /// The key whose public half must come out, the shape's name, and how OpenSSL makes it.
-const SHAPES: [(&str, &str, &str); 30] = [
+const SHAPES: [(&str, &str, &str); 34] = [
     ("p256", "p256", "ecparam -name prime256v1 -genkey"),
     ("p256", "p256-bare", "ecparam -name prime256v1 -genkey -noout"),
     ("p256", "p256-sec1-der", "ec -in p256 -outform DER"),
@@ -109,6 +109,10 @@ const SHAPES: [(&str, &str, &str); 30] = [
     ("ed25519", "ed25519-der", "pkey -in ed25519 -outform DER"),
     ("ed25519", "ed25519-aes256", "pkcs8 -topk8 -v2 aes256 -in ed25519 -passout file:pass"),
     ("ed25519", "ed25519-scrypt", "pkcs8 -topk8 -scrypt -in ed25519 -passout file:pass"),
+    ("x25519", "x25519", "genpkey -algorithm X25519"),
+    ("x25519", "x25519-der", "pkey -in x25519 -outform DER"),
+    ("x25519", "x25519-aes256", "pkcs8 -topk8 -v2 aes256 -in x25519 -passout file:pass"),
+    ("x25519", "x25519-scrypt", "pkcs8 -topk8 -scrypt -in x25519 -passout file:pass"),
 ];
 
 #[test]
@@ -152,15 +156,37 @@ fn bulla_reads_a_key_among_other_things() {
 #[test]
 fn bulla_reads_pkcs8_version_2() {
     let lab = with_passphrases();
-    openssl(&lab, "genpkey -algorithm ed25519 -outform DER -out v1").ok();
-    let public = openssl(&lab, "pkey -in v1 -pubout -outform DER").ok().stdout;
-    let v1 = lab.read("v1");
-    let mut v2 = [&[0x30, 0x51, 0x02, 0x01, 0x01][..], &v1[5..], &[0x81, 0x21, 0x00], &public[12..]].concat();
-    lab.write("v2", &v2);
-    assert_eq!(public_half(&lab, "v2", "der"), public);
-    *v2.last_mut().expect("a byte") ^= 1;
-    lab.write("twin", v2);
-    refused(&lab, "twin", 1, "does not belong");
+    for key_type in ["ed25519", "x25519"] {
+        openssl(&lab, &format!("genpkey -algorithm {key_type} -outform DER -out v1")).ok();
+        let public = openssl(&lab, "pkey -in v1 -pubout -outform DER").ok().stdout;
+        let v1 = lab.read("v1");
+        let mut v2 = [&[0x30, 0x51, 0x02, 0x01, 0x01][..], &v1[5..], &[0x81, 0x21, 0x00], &public[12..]].concat();
+        lab.write("v2", &v2);
+        assert_eq!(public_half(&lab, "v2", "der"), public);
+        *v2.last_mut().expect("a byte") ^= 1;
+        lab.write("twin", v2);
+        refused(&lab, "twin", 1, "does not belong");
+    }
+}
+
+/// An X25519 key is named where it is shown, and refused by its name where a signature is asked for or judged.
+#[test]
+fn a_key_that_cannot_sign_is_refused_by_its_name() {
+    let lab = with_passphrases();
+    lab.write("app.bin", "an image");
+    let made = lab.bulla("keygen --type x25519 -o x.key").ok();
+    assert!(made.stderr.contains("x.key: X25519 private key"), "{}", made.stderr);
+    lab.bulla("keygen --public x.key -o x.pub").ok();
+    for file in ["x.key", "x.pub"] {
+        assert_eq!(lab.bulla(&format!("inspect {file} --format json")).ok().json()["documents"][0]["key"], "X25519");
+    }
+    let cannot = "a key of type X25519 cannot sign";
+    lab.refuses("sign app.bin --as raw --key x.key -o app.sig", 1, cannot);
+    lab.refuses("csr x.key --profile ldevid --cn x -o x.csr", 1, cannot);
+    openssl(&lab, "req -new -key x.key -subj /CN=x").fails();
+    lab.write("app.sig", [0; 64]);
+    lab.refuses("verify app.bin --as raw --signature app.sig --public-key x.pub", 1, cannot);
+    openssl(&lab, "pkeyutl -sign -rawin -inkey x.key -in app.bin").fails();
 }
 
 /// How OpenSSL makes it, and the word that must name it.
@@ -172,7 +198,7 @@ const UNFIT: [(&str, &str, &str); 19] = [
     ("dsa-parameters", "genpkey -genparam -algorithm DSA -pkeyopt dsa_paramgen_bits:1024", "dsa"),
     ("dsa", "genpkey -paramfile dsa-parameters", "dsa"),
     ("dsa-traditional", "pkey -in dsa -traditional", "dsa"),
-    ("x25519", "genpkey -algorithm X25519", "x25519"),
+    ("x448", "genpkey -algorithm X448", "x448"),
     ("ed448", "genpkey -algorithm ED448", "ed448"),
     ("secp256k1", "ecparam -name secp256k1 -genkey", "secp256k1"),
     ("secp256k1-pkcs8", "pkey -in secp256k1", "secp256k1"),

@@ -7,9 +7,11 @@ mod certificates;
 mod cms;
 mod cms_read;
 mod devices;
+mod envelope;
 mod imgtool;
 mod keys;
 mod lint;
+mod mcuboot;
 mod raw;
 mod requests;
 
