@@ -12,6 +12,7 @@ use super::signature::parse_time;
 use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
+use crate::image::mcuboot::key_hash;
 use crate::image::{self, Description, FORMATS, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PublicKey};
@@ -346,9 +347,19 @@ fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {
 fn public_key(document: &Document) -> Result<Report, key::Error> {
     let report = Report::of_part().field("kind", "public key").line("public key");
     if document.kind == Kind::Pkcs1PublicKey {
-        return Ok(key_row(report, PublicKey::from_document(document, Path::new("-"))?.spki()));
+        return Ok(bare_key(report, PublicKey::from_document(document, Path::new("-"))?.spki()));
     }
-    Ok(key_row(report, &document.der))
+    Ok(bare_key(report, &document.der))
+}
+
+/// A key that stands alone, and what firmware knows it by.
+fn bare_key(report: Report, spki: &[u8]) -> Report {
+    let hash = PublicKey::from_spki(spki).ok().and_then(|key| key_hash(&key));
+    let report = key_row(report, spki);
+    match hash {
+        Some(hash) => report.row("mcuboot", format!("{}:{hash}", hash.hash())),
+        None => report,
+    }
 }
 
 /// The public half of a private key; an encrypted one stays closed unless its passphrase is given.
@@ -361,5 +372,5 @@ fn private_key(document: Document, args: &Args, context: &Context) -> anyhow::Re
         return Ok(report.line(row("key", "not shown without its passphrase")));
     }
     let key = keys::unlocked_any(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
-    Ok(key_row(report, key.spki()))
+    Ok(bare_key(report, key.spki()))
 }

@@ -14,6 +14,7 @@ use crate::cli::keys::{self, PassphraseFrom};
 use crate::cli::product::{self, Encoding};
 use crate::cli::report::Report;
 use crate::files::{Creation, Kind};
+use crate::image::mcuboot::key_hash;
 use crate::image::{self, Unfit};
 use crate::key::{self, KeyType, PrivateKey, PublicKey, SoftwareKey, Wrapping, X25519Key};
 
@@ -220,9 +221,10 @@ impl KeyArgs {
     /// The public half, where MCUboot takes keys of this type.
     fn public_half(&self, context: &Context) -> anyhow::Result<Vec<u8>> {
         let spki = keys::public_half(&self.key, keys::own(self.passphrase_from.as_ref()), context)?;
-        match PublicKey::from_spki(&spki).map(|key| key.key_type()) {
-            Ok(key @ (KeyType::P521 | KeyType::Rsa(_))) if !matches!(key, KeyType::Rsa(2048 | 3072)) => {
-                Err(image::Error::from(Unfit::KeyType { key, format: "MCUboot", takes: TYPES }).into())
+        match PublicKey::from_spki(&spki) {
+            Ok(key) if key_hash(&key).is_none() => {
+                let unfit = Unfit::KeyType { key: key.key_type(), format: "MCUboot", takes: TYPES };
+                Err(image::Error::from(unfit).into())
             }
             _ => Ok(spki),
         }

@@ -33,7 +33,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     #[command(visible_alias = "create")]
-    Sign(sign::Args),
+    Sign(Box<sign::Args>),
     Verify(verify::Args),
     Keygen(keys::KeygenArgs),
     Getpub(keys::GetpubArgs),

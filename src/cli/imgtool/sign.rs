@@ -26,9 +26,9 @@ use crate::key::{Hash, KeyRef, PublicKey, Signer, SoftwareKey};
     args_override_self = true,
     after_help = "\
 Examples:
-  $ bulla imgtool sign -k firmware.key -v 1.2.3+4 -H 0x200 -S 0x20000 --align 8 --pad-header app.bin app.signed.bin
-  $ bulla imgtool sign -k firmware.key -v 1.2.3 -H 32 -S 65536 --pad-header --confirm -x 0x8000 app.bin app.signed.hex
-  $ bulla imgtool sign -v 1.2.3 -H 32 -S 65536 --pad-header --vector-to-sign payload app.bin app.tbs"
+  $ bulla imgtool sign -k firmware.key -v 1.2.3+4 -H 32 -S 0x8000 --pad-header app.bin app.img
+  $ bulla imgtool sign -v 1.2.3 -H 32 -S 0x8000 --pad-header --confirm -x 0x8000 app.bin app.hex
+  $ bulla imgtool sign -v 1.2.3 -H 32 -S 0x8000 --vector-to-sign payload blank.bin tbs"
 )]
 pub struct Args {
     /// The firmware
@@ -346,5 +346,23 @@ fn in_words_of_imgtool(error: image::Error) -> image::Error {
         image::Error::Setting { name: "hash", why } => image::Error::Setting { name: "sha", why },
         image::Error::Setting { name: "dependency", why } => image::Error::Setting { name: "dependencies", why },
         error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::At;
+
+    /// Each setting for signing is a flag of imgtool by its name, or one that is turned into it.
+    #[test]
+    fn every_setting_has_its_flag() {
+        let others = ["test", "dependency", "custom-tlv", "hash", "hmac-sha", "hex", "bin", "hex-addr", "unsigned"];
+        let mut flags: Vec<&str> = SAME.into_iter().map(|(name, ..)| name).chain(others).collect();
+        let signing = format().settings().iter().filter(|setting| setting.at != At::Verifying);
+        let mut settings: Vec<&str> = signing.map(|setting| setting.name).collect();
+        flags.sort_unstable();
+        settings.sort_unstable();
+        assert_eq!(flags, settings);
     }
 }

@@ -241,6 +241,12 @@ pub fn key_bytes(key: &PublicKey) -> &[u8] {
     }
 }
 
+/// What an image names a key by unless something else is asked for, in KEYHASH; `None` where MCUboot takes no such keys.
+pub fn key_hash(key: &PublicKey) -> Option<Digest> {
+    let hash = tlv::signature_kind(key.key_type()).and_then(|_| tlv::hashes(key.key_type()).first())?;
+    Some(hash.digest(key_bytes(key)))
+}
+
 /// Whether a key TLV is of this key; `hash` is the image's.
 pub fn is_key(tlv: &Tlv, key: &PublicKey, hash: Hash) -> bool {
     match tlv.kind {

@@ -128,3 +128,68 @@ impl Fields {
 
 /// The size of the key of an encrypted image, as the trailer has it.
 const KEY_SIZE: u64 = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::image::mcuboot::header::{Endian, Version};
+
+    fn read(bytes: &[u8]) -> Result<Dump, Bad> {
+        let mut observe = |_| {};
+        Dump::read(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut observe)).unwrap()
+    }
+
+    /// A header, a payload of four bytes, both areas; then what is given.
+    fn image(endian: Endian, tail: &[u8]) -> Vec<u8> {
+        let area = |magic| tlv::area(magic, &[Tlv::new(0x50, [1, 2, 3, 4])], endian).unwrap();
+        let header = Header {
+            endian,
+            load_address: 1,
+            header_size: 32,
+            protected_size: 12,
+            image_size: 4,
+            flags: flag::ENCRYPTED_AES128,
+            version: Version { major: 1, minor: 2, revision: 3, build: 4 },
+        };
+        [&header.to_bytes()[..], b"load", &area(tlv::PROTECTED), &area(tlv::UNPROTECTED), tail].concat()
+    }
+
+    #[test]
+    fn an_image_is_shown_as_it_stands_there_and_a_part_of_one_is_bad() {
+        let magic = 0x77c2_95f3_60d2_ef7f_3552_500f_2cb6_7980_u128.to_be_bytes();
+        let fields = |numbers: [u8; 4]| numbers.map(|number| [number; 8]).concat();
+        for endian in [Endian::Little, Endian::Big] {
+            let whole = image(endian, &[&fields([4, 3, 2, 1])[..], &magic].concat());
+            let dump = read(&whole).unwrap();
+            assert_eq!(dump.protected.unwrap().tlvs, dump.unprotected.tlvs);
+            let fields = dump.trailer.unwrap().fields.unwrap();
+            let Fields { image_ok, copy_done, swap_info, swap_size, keys } = fields;
+            assert_eq!((image_ok, copy_done, swap_info, swap_size, keys), (1, 2, 3, 0x0404_0404, Some(32)));
+            let end = image(endian, &[]).len();
+            for length in 1..whole.len() {
+                let dump = read(&whole[..length]);
+                assert_eq!(dump.is_ok(), length >= end, "{length}");
+                // Fewer bytes than a magic has are no trailer.
+                let has_trailer = dump.is_ok_and(|dump| dump.trailer.is_some());
+                assert_eq!(has_trailer, length >= end + 16, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_byte_leads_beyond_the_end() {
+        let whole = image(Endian::Little, &[0xff; 20]);
+        for at in 0..whole.len() {
+            for byte in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut twin = whole.clone();
+                twin[at] = byte;
+                // Whatever it finds, it ends and takes no more than there is.
+                if let Ok(dump) = read(&twin) {
+                    assert!(dump.unprotected.total <= twin.len() as u64);
+                }
+            }
+        }
+    }
+}

@@ -29,7 +29,7 @@ mod read;
 mod tlv;
 mod trailer;
 
-pub use anatomy::key_bytes;
+pub use anatomy::{key_bytes, key_hash};
 pub use dump::{Area, Dump, Fields, Trailer};
 pub use header::{Endian, Header, Version};
 pub use hex::is_hex;

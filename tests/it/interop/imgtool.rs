@@ -216,6 +216,11 @@ fn a_signature_of_one_in_the_image_of_the_other() {
         let verifying = format!("verify -k {key_type}.pub {key_type}.hex");
         ours(our, &signing).ok();
         theirs(their, &signing).ok();
+        // inspect shows a key by the hash that images name it by.
+        let key = our.bulla(&format!("inspect {key_type}.pub --format json")).ok().json();
+        let hash = key["documents"][0]["mcuboot"].as_str().expect("a hash").split(':').next_back();
+        let image = theirs(our, &format!("dumpinfo {key_type}.hex -f json")).ok().json();
+        assert_eq!(image["tlv_area"]["tlvs"][1]["data"].as_str(), hash, "{key_type}: {image}");
         let (made, judged) = (our.read(format!("{key_type}.sig")), their.read(format!("{key_type}.sig")));
         our.write(format!("{key_type}.sig"), &judged);
         their.write(format!("{key_type}.sig"), &made);
@@ -374,4 +379,78 @@ fn a_sample_key_signs_only_where_that_is_said() {
     assert!(run.stderr.contains("--allow-published-key"), "{}", run.stderr);
     let run = lab.bulla(&format!("{line} --allow-published-key")).ok();
     assert!(run.stderr.contains("is published"), "{}", run.stderr);
+}
+
+/// What stands in an image is said alike: parsed, JSON and YAML are the same.
+#[test]
+fn dumps_say_the_same() {
+    let [lab, _] = builds(&["ed25519"]);
+    let image = |flags: &str, output: &str| ours(&lab, &format!("{SIGN} {flags} {output}")).ok();
+    image("-k ed25519.pem zephyr.bin plain.bin", "");
+    image("-s 9 -d (0,1.2.3),(1,4.5.6+7) --custom-tlv 0xa5 text --boot-record SPE zephyr.bin", "protected.bin");
+    image("-k ed25519.pem --confirm --pure --vid example.com --cid class zephyr.hex", "confirmed.bin");
+    image("--pad --max-align 32 --rom-fixed 0x8000000 zephyr.bin", "align32.bin");
+    image("-k ed25519.pem zephyr.hex", "text.hex");
+    // No trailer of MCUboot behind the TLVs.
+    lab.write("tail.bin", [&lab.read("plain.bin")[..], &[0x5a; 40]].concat());
+    // Flags, load address and an upgrade under way, as nothing here makes them.
+    let mut odd = lab.read("align32.bin");
+    odd[4] = 7;
+    odd[0x10..0x14].copy_from_slice(&0x0000_0b3c_u32.to_le_bytes());
+    let end = odd.len();
+    odd[end - 64] = 1;
+    odd[end - 96] = 3;
+    odd[end - 128] = 0x24;
+    odd[end - 160] = 0x77;
+    lab.write("odd.bin", odd);
+    lab.write(
+        "parse.py",
+        "import json, sys, yaml\nprint(json.dumps(yaml.safe_load(open(sys.argv[1])), default=lambda value: value.hex()))\n",
+    );
+    let parsed = |name: &str| firmware_judge(&lab, &format!("python parse.py {name}")).ok().json();
+    for name in ["plain.bin", "protected.bin", "confirmed.bin", "align32.bin", "text.hex", "odd.bin", "tail.bin"] {
+        let said = ours(&lab, &format!("dumpinfo {name} -f json")).ok();
+        theirs(&lab, &format!("dumpinfo {name} -f json -o theirs.json")).ok();
+        let judged: serde_json::Value = serde_json::from_slice(&lab.read("theirs.json")).expect("JSON");
+        assert_eq!(said.json(), judged, "{name}");
+        ours(&lab, &format!("dumpinfo --outfile ours.yaml {name}")).ok();
+        assert_eq!(parsed("ours.yaml"), judged, "{name}");
+        assert_eq!(lab.bulla(&format!("--format json imgtool dumpinfo {name}")).ok().json(), judged);
+        let text = ours(&lab, &format!("dumpinfo {name}")).ok().text();
+        assert!(text.starts_with("MCUboot image\n  version    1.2.3+4\n"), "{text}");
+        ours(&lab, &format!("dumpinfo {name} -f human -o ours.txt")).ok();
+        assert_eq!(lab.read("ours.txt"), text.into_bytes());
+        assert_eq!(ours(&lab, &format!("dumpinfo -s {name}")).ok().text(), "");
+    }
+    theirs(&lab, "dumpinfo plain.bin -o theirs.yaml").ok();
+    ours(&lab, "dumpinfo plain.bin -o ours.yaml").ok();
+    assert_eq!(parsed("ours.yaml"), parsed("theirs.yaml"));
+    // What cannot be taken apart is a bad image, not a traceback.
+    let plain = lab.read("plain.bin");
+    for (name, bytes, code) in [
+        ("app.bin", None, "bad-magic"),
+        ("cut.bin", Some(&plain[..plain.len() - 1]), "truncated"),
+        ("header.bin", Some(&plain[..20]), "bad-magic"),
+    ] {
+        bytes.into_iter().for_each(|bytes| lab.write(name, bytes));
+        let report = ours(&lab, &format!("dumpinfo {name} -f json -o none.json")).exits(3).json();
+        assert_eq!(report["code"], code, "{name}");
+        assert!(!lab.has("none.json"));
+    }
+    lab.refuses("imgtool dumpinfo missing.bin", 1, "missing.bin");
+    lab.refuses("imgtool dumpinfo plain.bin -f xml", 2, "xml");
+}
+
+/// The file of two lines in the help, which Zephyr runs by its Python.
+#[test]
+fn the_two_lines_in_the_help_stand_in_for_imgtool() {
+    let labs = builds(&["ed25519"]);
+    let help = labs[0].bulla("imgtool --help").ok().text();
+    let lines: Vec<&str> = help.lines().filter(|line| line.contains("import os") || line.contains("os.exec")).collect();
+    assert_eq!(lines.len(), 2, "{help}");
+    labs[0].write("imgtool.py", lines.iter().map(|line| format!("{}\n", line.trim())).collect::<String>());
+    let line = format!("{SIGN} -k ed25519.pem zephyr.bin signed.bin");
+    labs[0].shell(&format!("PATH=$(dirname $bulla):$PATH python3 imgtool.py {line}")).ok();
+    theirs(&labs[1], &line).ok();
+    assert_eq!(labs[0].read("signed.bin"), labs[1].read("signed.bin"));
 }
