@@ -36,7 +36,7 @@ pub use format::{
 };
 pub use prepared::{Prepared, Step};
 pub use sign::{Signed, check_key, check_signer, sign, sign_by};
-pub use source::{Layout, Piece, Source};
+pub use source::{CipherKey, Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.

@@ -1,5 +1,6 @@
 //! Bytes on their way: an image as it is read, and a signed file as it is laid out. Both in constant memory.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Error;
 use crate::files;
-use crate::key::{Digest, Hash, Hasher};
+use crate::key::{Ctr, Digest, Hash, Hasher};
 
 /// How much is read at a time: large enough that hashing, not system calls, takes the time.
 const BUFFER: usize = 256 << 10;
@@ -229,6 +230,16 @@ impl<'a> Source<'a> {
                         each(&buffer[..part.len])
                     })?;
                 }
+                Piece::Ciphered { key, layout } => {
+                    let mut cipher = Ctr::new(&key.0)?;
+                    let mut buffer = Zeroizing::new(Vec::new());
+                    self.lay_out(layout, &mut |bytes| {
+                        buffer.clear();
+                        buffer.extend_from_slice(bytes);
+                        cipher.apply(&mut buffer)?;
+                        each(&buffer)
+                    })?;
+                }
             }
         }
         Ok(())
@@ -299,6 +310,25 @@ pub enum Piece {
     Span(Range<u64>),
     /// One byte, many times.
     Fill { byte: u8, count: u64 },
+    /// Other bytes, encrypted or decrypted, which is the same: AES in counter mode from zero.
+    Ciphered { key: CipherKey, layout: Layout },
+}
+
+/// The key of a [ciphered piece](Piece::Ciphered), for AES-128 or AES-256. Wiped when dropped, never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CipherKey(Zeroizing<Vec<u8>>);
+
+impl CipherKey {
+    /// Takes a key of 16 or 32 bytes; with any other nothing can be laid out.
+    pub fn new(key: Zeroizing<Vec<u8>>) -> Self {
+        Self(key)
+    }
+}
+
+impl fmt::Debug for CipherKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CipherKey(..)")
+    }
 }
 
 impl Layout {
@@ -329,6 +359,7 @@ impl Piece {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Span(span) => span.end.saturating_sub(span.start),
             Self::Fill { count, .. } => *count,
+            Self::Ciphered { layout, .. } => layout.len(),
         }
     }
 }
@@ -355,6 +386,24 @@ mod tests {
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&layout, 7)), Err(Error::TooLarge { .. })));
         let beyond = Layout::new([Piece::Span(4..7)]);
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn what_is_ciphered_twice_is_what_it_was() {
+        for len in [16, 32] {
+            let key = CipherKey::new(Zeroizing::new(vec![7; len]));
+            let parts = [Piece::Span(0..1), Piece::Bytes(vec![b'-'; 40]), Piece::Span(1..6)];
+            let plain = Layout::new(parts);
+            let ciphered = Layout::new([Piece::Ciphered { key: key.clone(), layout: plain.clone() }]);
+            assert_eq!(ciphered.len(), plain.len());
+            let bytes = |layout: &Layout| with_source(b"abcdef", |source| source.bytes_of(layout, 99)).unwrap();
+            assert_ne!(bytes(&ciphered), bytes(&plain));
+            let twice = Layout::new([Piece::Ciphered { key, layout: ciphered }]);
+            assert_eq!(bytes(&twice), bytes(&plain));
+        }
+        let short = CipherKey::new(Zeroizing::new(vec![7; 8]));
+        let layout = Layout::new([Piece::Ciphered { key: short, layout: Layout::default() }]);
+        assert!(matches!(with_source(b"a", |source| source.bytes_of(&layout, 9)), Err(Error::Key(_))));
     }
 
     #[test]

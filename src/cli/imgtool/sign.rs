@@ -92,35 +92,47 @@ enum Vector {
     Digest,
 }
 
-/// Settings of the format that are flags of imgtool by the same name: the name, the short flag, and whether imgtool asks
-/// for it.
-const SAME: [(&str, Option<char>, bool); 26] = [
-    ("version", Some('v'), true),
-    ("header-size", Some('H'), true),
-    ("slot-size", Some('S'), true),
-    ("pad-header", None, false),
-    ("pad", None, false),
-    ("confirm", None, false),
-    ("align", None, false),
-    ("max-align", None, false),
-    ("max-sectors", Some('M'), false),
-    ("overwrite-only", None, false),
-    ("endian", Some('e'), false),
-    ("load-addr", Some('L'), false),
-    ("rom-fixed", Some('F'), false),
-    ("erased-val", Some('R'), false),
-    ("non-bootable", None, false),
-    ("security-counter", Some('s'), false),
-    ("boot-record", None, false),
-    ("vid", None, false),
-    ("cid", None, false),
-    ("public-key-format", None, false),
-    ("pure", None, false),
-    ("pad-sig", None, false),
-    ("encrypt", Some('E'), false),
-    ("encrypt-keylen", None, false),
-    ("clear", Some('c'), false),
-    ("save-enctlv", None, false),
+/// When a flag says something. A build gives all its flags to each image that it makes, whether signed and encrypted or
+/// not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// It is asked for.
+    Asked,
+    Always,
+    /// Of an image with a signature.
+    Signed,
+    /// Of an encrypted image.
+    Encrypted,
+}
+
+/// Settings of the format that are flags of imgtool by the same name, each with its short flag.
+const SAME: [(&str, Option<char>, When); 26] = [
+    ("version", Some('v'), When::Asked),
+    ("header-size", Some('H'), When::Asked),
+    ("slot-size", Some('S'), When::Asked),
+    ("pad-header", None, When::Always),
+    ("pad", None, When::Always),
+    ("confirm", None, When::Always),
+    ("align", None, When::Always),
+    ("max-align", None, When::Always),
+    ("max-sectors", Some('M'), When::Always),
+    ("overwrite-only", None, When::Always),
+    ("endian", Some('e'), When::Always),
+    ("load-addr", Some('L'), When::Always),
+    ("rom-fixed", Some('F'), When::Always),
+    ("erased-val", Some('R'), When::Always),
+    ("non-bootable", None, When::Always),
+    ("security-counter", Some('s'), When::Always),
+    ("boot-record", None, When::Always),
+    ("vid", None, When::Always),
+    ("cid", None, When::Always),
+    ("pure", None, When::Always),
+    ("public-key-format", None, When::Signed),
+    ("pad-sig", None, When::Signed),
+    ("encrypt", Some('E'), When::Always),
+    ("encrypt-keylen", None, When::Encrypted),
+    ("clear", Some('c'), When::Encrypted),
+    ("save-enctlv", None, When::Encrypted),
 ];
 
 /// What was set by the flags of [`SAME`].
@@ -128,18 +140,38 @@ const SAME: [(&str, Option<char>, bool); 26] = [
 struct SameSettings(Settings);
 
 impl SameSettings {
-    fn table() -> impl Iterator<Item = (&'static image::Setting, Option<char>, bool)> {
-        SAME.into_iter().filter_map(|(name, short, is_required)| {
+    fn table() -> impl Iterator<Item = (&'static image::Setting, Option<char>, When)> {
+        SAME.into_iter().filter_map(|(name, short, when)| {
             let setting = format().settings().iter().find(|setting| setting.name == name)?;
-            Some((setting, short, is_required))
+            Some((setting, short, when))
         })
+    }
+
+    /// Those that say something of the image.
+    fn of(&self, is_signed: bool, is_encrypted: bool) -> Settings {
+        let mut settings = Settings::default();
+        for (name, values) in self.0.iter() {
+            let says_something = SAME.into_iter().any(|(same, _, when)| {
+                same == name
+                    && match when {
+                        When::Asked | When::Always => true,
+                        When::Signed => is_signed,
+                        When::Encrypted => is_encrypted,
+                    }
+            });
+            if says_something {
+                values.iter().for_each(|value| settings.add(name, value.as_str()));
+            }
+        }
+        settings
     }
 }
 
 impl clap::Args for SameSettings {
     fn augment_args(command: clap::Command) -> clap::Command {
-        Self::table().fold(command, |command, (setting, short, is_required)| {
-            command.arg(signature::flag(setting).short(short).required(is_required).help_heading("Image"))
+        Self::table().fold(command, |command, (setting, short, when)| {
+            let flag = signature::flag(setting).short(short).required(when == When::Asked);
+            command.arg(flag.help_heading("Image"))
         })
     }
 
@@ -163,8 +195,9 @@ impl clap::FromArgMatches for SameSettings {
 
 impl Args {
     /// The settings of the format that the flags stand for.
-    fn settings(&self) -> anyhow::Result<Settings> {
-        let mut settings = self.settings.0.clone();
+    fn settings(&self, is_signed: bool) -> anyhow::Result<Settings> {
+        let is_encrypted = self.settings.0.has("encrypt");
+        let mut settings = self.settings.of(is_signed, is_encrypted);
         if self.test && !settings.has("confirm") {
             settings.add("test", "");
         }
@@ -183,8 +216,8 @@ impl Args {
         if self.sha != "auto" {
             settings.add("hash", format!("sha{}", self.sha));
         }
-        if self.hmac_sha != "auto" {
-            settings.add("hmac-sha", self.hmac_sha.as_str());
+        if self.hmac_sha != "auto" && is_encrypted {
+            settings.add("hmac-sha", format!("sha{}", self.hmac_sha));
         }
         // The address is one of the product as Intel HEX: elsewhere it says nothing.
         match (has_hex_name(&self.outfile), &self.hex_addr) {
@@ -221,7 +254,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         (None, Some(path)) => Some(PublicKey::from_spki(&keys::public_half(path, keys::own(None), context)?)?),
         (None, None) => None,
     };
-    let mut settings = args.settings()?;
+    let mut settings = args.settings(public.is_some())?;
     match &public {
         Some(public) => check_key(public, args.allow_published_key, context)?,
         None => settings.add("unsigned", ""),
@@ -357,7 +390,9 @@ mod tests {
     /// Each setting for signing is a flag of imgtool by its name, or one that is turned into it.
     #[test]
     fn every_setting_has_its_flag() {
-        let others = ["test", "dependency", "custom-tlv", "hash", "hmac-sha", "hex", "bin", "hex-addr", "unsigned"];
+        let turned = ["test", "dependency", "custom-tlv", "hash", "hmac-sha", "hex", "bin", "hex-addr", "unsigned"];
+        // imgtool signs no image that has its header, and so opens none.
+        let others = turned.into_iter().chain(["decrypt-key"]);
         let mut flags: Vec<&str> = SAME.into_iter().map(|(name, ..)| name).chain(others).collect();
         let signing = format().settings().iter().filter(|setting| setting.at != At::Verifying);
         let mut settings: Vec<&str> = signing.map(|setting| setting.name).collect();

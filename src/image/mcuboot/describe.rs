@@ -1,6 +1,7 @@
 //! What `bulla inspect` says of an image.
 
 use super::anatomy::Anatomy;
+use super::envelope::Envelope;
 use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
@@ -104,6 +105,8 @@ fn needs(anatomy: &Anatomy, ending: Option<&Ending>) -> Vec<String> {
             needs.push(option.to_owned());
         }
     };
+    // A bootloader knows one type of signature, and passes the others over.
+    let mut signatures: Vec<&str> = Vec::new();
     for pair in &anatomy.pairs {
         let option = match pair.signature.1.kind {
             kind::RSA2048 => "MCUBOOT_SIGN_RSA MCUBOOT_SIGN_RSA_LEN=2048",
@@ -112,13 +115,28 @@ fn needs(anatomy: &Anatomy, ending: Option<&Ending>) -> Vec<String> {
             _ if hash == Some(Hash::Sha384) => "MCUBOOT_SIGN_EC384",
             _ => "MCUBOOT_SIGN_EC256",
         };
-        need(true, option);
-        need(pair.key.1.kind == kind::PUBKEY, "MCUBOOT_HW_KEY");
+        if !signatures.contains(&option) {
+            signatures.push(option);
+        }
     }
+    need(!signatures.is_empty(), &signatures.join(" or "));
+    need(anatomy.pairs.iter().any(|pair| pair.key.1.kind == kind::PUBKEY), "MCUBOOT_HW_KEY");
     let has = |flag| anatomy.header.has(flag);
     need(anatomy.is_pure, "MCUBOOT_SIGN_PURE");
     need(hash == Some(Hash::Sha512), "MCUBOOT_SHA512");
     need(has(flag::ENCRYPTED), "MCUBOOT_ENC_IMAGES");
+    need(has(flag::ENCRYPTED_AES256), "MCUBOOT_AES_256");
+    for envelope in anatomy.unprotected.iter().filter_map(|tlv| Envelope::of_tlv(tlv.kind)) {
+        need(
+            true,
+            match envelope {
+                Envelope::Rsa2048 => "MCUBOOT_ENCRYPT_RSA",
+                Envelope::Ec256 => "MCUBOOT_ENCRYPT_EC256",
+                Envelope::X25519 => "MCUBOOT_ENCRYPT_X25519",
+                Envelope::X25519Sha512 => "MCUBOOT_ENCRYPT_X25519 MCUBOOT_HMAC_SHA512",
+            },
+        );
+    }
     need(has(flag::COMPRESSED), "MCUBOOT_DECOMPRESS_IMAGES");
     need(has(flag::RAM_LOAD), "MCUBOOT_RAM_LOAD");
     if let Some(Ending::Trailer(trailer)) = ending {

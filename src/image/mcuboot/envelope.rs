@@ -22,6 +22,7 @@
 
 use zeroize::Zeroizing;
 
+use super::tlv::kind;
 use crate::key::{Ctr, Decrypter, Error, Hash, Recipient, RecipientType, hkdf, hmac, verify_hmac};
 
 /// What HKDF binds the keys to.
@@ -71,20 +72,10 @@ impl Envelope {
     /// The TLV's type.
     pub fn tlv(self) -> u16 {
         match self {
-            Self::Rsa2048 => 0x30,
-            Self::Ec256 => 0x32,
-            Self::X25519 => 0x33,
-            Self::X25519Sha512 => 0x34,
-        }
-    }
-
-    /// The TLV's name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rsa2048 => "ENCRSA2048",
-            Self::Ec256 => "ENCEC256",
-            Self::X25519 => "ENCX25519",
-            Self::X25519Sha512 => "ENCX25519_SHA512",
+            Self::Rsa2048 => kind::ENCRSA2048,
+            Self::Ec256 => kind::ENCEC256,
+            Self::X25519 => kind::ENCX25519,
+            Self::X25519Sha512 => kind::ENCX25519_SHA512,
         }
     }
 

@@ -23,6 +23,9 @@ const BANK: u64 = 1 << 16;
 /// A text has at least two digits for a byte of the image, and with short records five times as much.
 const TEXT_LIMIT: u64 = 5 * MESSAGE_LIMIT;
 
+/// The most pieces between holes: more than there are sections in a program, and few to hold.
+const SEGMENTS_LIMIT: usize = 1 << 12;
+
 /// Bytes at their address.
 type Segments = BTreeMap<u64, Vec<u8>>;
 
@@ -99,6 +102,9 @@ fn parse(text: &[u8]) -> Result<Segments, &'static str> {
                     return Err("an address is longer than 32 bits");
                 }
                 insert(&mut segments, place, data)?;
+                if segments.len() > SEGMENTS_LIMIT {
+                    return Err("it has too many holes");
+                }
             }
             (0x01, _, data) if data.is_empty() => has_ended = true,
             (0x02, _, data) => offset = u64::from(two(&data)?) << 4,
@@ -234,6 +240,15 @@ mod tests {
             let error = decoded(format!("{record}\n{tail}\n").as_bytes()).unwrap_err();
             assert!(error.contains(why), "{tail}: {error}");
         }
+        let mut holes: String = (0..=SEGMENTS_LIMIT)
+            .map(|number| {
+                let mut text = Vec::new();
+                write(&mut text, 0x00, 2 * number as u16, b"x");
+                String::from_utf8(text).unwrap()
+            })
+            .collect();
+        holes.push_str(":00000001FF\n");
+        assert!(decoded(holes.as_bytes()).unwrap_err().contains("too many holes"));
         assert!(decoded(b":00000001FF\n").unwrap_err().contains("no data"));
         let far = ":020000040000FA\n:0100000000FF\n:02000004FFFFFC\n:0100000000FF\n:00000001FF\n";
         assert!(decoded(far.as_bytes()).unwrap_err().contains("64 MiB"));

@@ -1,25 +1,28 @@
 //! `--as mcuboot`: images for the MCUboot bootloader, as Zephyr, Mynewt, Mbed OS and NuttX have them.
 //!
-//! * [`header`] and [`tlv`] are the two structures of an image, [`boot_record`](boot_record()) a value in one;
-//!   [`trailer`] is what follows in flash, [`hex`](self::hex) the image as Intel HEX.
-//! * [`options`] reads settings, [`plan`] lays out by them.
-//! * [`anatomy`] takes an image apart; [`read`](read::read) judges one, [`describe`](describe::describe) says what it
-//!   is, [`Dump`] shows one as it stands there.
+//! * `header` and `tlv` are the two structures of an image, `boot_record` a value in one; `trailer` is what follows in
+//!   flash, `hex` the image as Intel HEX.
+//! * `options` reads settings, `plan` lays out by them, a new image from its `body` on.
+//! * [`envelope`] is how the key of an encrypted image goes with it, `encryption` what is done with that.
+//! * `anatomy` takes an image apart; `read` judges one, `describe` says what it is, [`Dump`] shows one as it stands
+//!   there.
 //!
 //! Images are byte for byte those of imgtool 2.5 (mcu-tools/mcuboot `scripts/imgtool`) and are judged as the bootloader
 //! does (`boot/bootutil/src`).
 
 use super::prepared::{from_hex, hex as hex_digits};
 use super::{
-    Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message,
-    Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
+    Bad, CipherKey, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker,
+    Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
 };
 use crate::key::{Hash, PublicKey, Scheme};
 
 mod anatomy;
+mod body;
 mod boot_record;
 mod describe;
 mod dump;
+mod encryption;
 pub mod envelope;
 mod header;
 mod hex;
@@ -36,7 +39,6 @@ pub use hex::is_hex;
 pub use tlv::Tlv;
 
 use boot_record::boot_record;
-use header::HEADER_SIZE;
 
 /// The format.
 pub struct Mcuboot;
@@ -83,5 +85,86 @@ fn scheme(kind: u16, hash: Hash) -> Scheme {
         tlv::kind::ECDSASIG => Scheme::Ecdsa(hash),
         // RSA signs the image's digest, which is SHA-256 wherever RSA is taken; the salt is as long.
         _ => Scheme::RsaPss(hash),
+    }
+}
+
+/// An area of TLVs; no room where its own length cannot say how long it is.
+fn area(magic: u16, tlvs: &[tlv::Tlv], endian: Endian) -> Result<Vec<u8>, Error> {
+    tlv::area(magic, tlvs, endian).ok_or_else(|| {
+        let size = tlvs.iter().map(|tlv| tlv::INFO_SIZE + tlv.value.len() as u64).sum::<u64>() + tlv::INFO_SIZE;
+        Unfit::NoRoom { size, room: u16::MAX.into() }.into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::image::{Demands, Policy, Trust, Verdict, sign, verify};
+    use crate::key::Signer;
+    use crate::key::{KeyType, SoftwareKey};
+    use crate::x509::{Time, verify::Purpose};
+
+    fn with_source<T>(image: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
+        work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), &mut |_| {}))
+    }
+
+    fn settings(given: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::default();
+        given.iter().for_each(|(name, value)| settings.add(name, *value));
+        settings
+    }
+
+    fn signed(image: &[u8], key: &SoftwareKey, existing: Existing, given: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        let maker = Maker { key: Some(key.public_key()), chain: None, time: Time::UNIX_EPOCH, existing };
+        with_source(image, |source| {
+            let signed = sign(&Mcuboot, source, Some(key), &maker, &settings(given))?;
+            source.bytes_of(&signed.layout, MESSAGE_LIMIT)
+        })
+    }
+
+    /// A changed byte makes the verdict bad, and everything else that reads the image gives an answer.
+    #[test]
+    fn any_change_of_a_byte_is_seen() {
+        let key = SoftwareKey::generate(KeyType::Ed25519).unwrap();
+        let other = SoftwareKey::generate(KeyType::Ed25519).unwrap();
+        let trust = Trust::Key(key.public_key().clone());
+        let policy = Policy {
+            trust,
+            untrusted: Vec::new(),
+            purpose: Purpose::Firmware,
+            at: Time::UNIX_EPOCH,
+            demands: Demands::default(),
+        };
+        let evidence = Evidence { signature: None, signer: None, policy: &policy };
+        let new = [
+            ("version", "1.2.3+4"),
+            ("pad-header", ""),
+            ("slot-size", "900"),
+            ("pad", ""),
+            ("security-counter", "1"),
+            ("dependency", "(1, 1.0)"),
+        ];
+        let image = signed(&[7; 40], &key, Existing::Refuse, &new).unwrap();
+        let text = signed(&image, &other, Existing::Keep, &[("hex", ""), ("hex-addr", "0xfff0")]).unwrap();
+        for (good, last, step) in [(&image, image.len(), 1), (&text, text.len() - 1, 5)] {
+            let is_good = |image: &[u8]| {
+                let verdict = with_source(image, |source| verify(&Mcuboot, source, &evidence, &Settings::default()));
+                matches!(verdict.unwrap(), Verdict::Good(_))
+            };
+            assert!(is_good(good));
+            for at in (0..last).step_by(step) {
+                for value in [0, 0xff, good[at] ^ 1] {
+                    let mut twin = good.clone();
+                    twin[at] = value;
+                    assert!(value == good[at] || !is_good(&twin), "{at}: {value}");
+                    let _ = signed(&twin, &other, Existing::Keep, &[]);
+                    let _ = signed(&twin, &other, Existing::Replace, &[]);
+                    let _ = with_source(&twin, |source| Mcuboot.remove(source, key.public_key()));
+                    assert!(with_source(&twin, |source| Mcuboot.describe(source)).is_ok());
+                }
+            }
+        }
     }
 }

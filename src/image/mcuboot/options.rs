@@ -54,11 +54,21 @@ pub const SETTINGS: &[Setting] = &[
     ),
     Setting::both("pure", Takes::Nothing, "Ed25519 signs the image itself and not its digest"),
     HASH,
+    Setting::signing("encrypt", Takes::One("FILE"), "Encrypt the payload to the device's public key"),
+    Setting::signing("encrypt-keylen", Takes::OneOf(&["128", "256"]), "The bits of the AES key, 128 by default"),
+    Setting::signing(
+        "hmac-sha",
+        Takes::OneOf(&["sha256", "sha512"]),
+        "The hash that guards the AES key, sha256 by default",
+    ),
+    Setting::both("clear", Takes::Nothing, "The payload stays clear, for the primary slot of a device that encrypts"),
+    Setting::both("save-enctlv", Takes::Nothing, "The trailer keeps encrypted keys, and so has to be larger"),
+    Setting::both("decrypt-key", Takes::One("FILE"), "The device's private key, which opens an encrypted image"),
     Setting::signing("unsigned", Takes::Nothing, "Make an image without a signature"),
 ];
 
 /// Settings that are about an image's content, and so not about one that has its header.
-const OF_CONTENT: [&str; 15] = [
+const OF_CONTENT: [&str; 18] = [
     "version",
     "header-size",
     "pad-header",
@@ -74,6 +84,9 @@ const OF_CONTENT: [&str; 15] = [
     "load-addr",
     "rom-fixed",
     "non-bootable",
+    "encrypt",
+    "encrypt-keylen",
+    "hmac-sha",
 ];
 
 /// The namespace of domain names (RFC 9562 section 6.6).
@@ -274,10 +287,11 @@ pub fn slot(settings: &Settings) -> Result<Slot, Error> {
         max_align: max_align.unwrap_or(align.max(USUAL_ALIGN)),
         max_sectors: settings.number32("max-sectors")?.map_or(128, u64::from),
         overwrite_only: settings.has("overwrite-only"),
+        content_keys: 0,
     })
 }
 
-/// What follows a new image. Where upgrades overwrite, nothing looks at image_ok, and it stays erased.
+/// What follows a new image. Where upgrades overwrite, image_ok stays erased, as imgtool has it.
 pub fn ending(settings: &Settings, slot: &Slot) -> Result<Ending, Error> {
     let marks = [settings.has("confirm"), settings.has("test")];
     if marks == [true, true] {

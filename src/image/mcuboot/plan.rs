@@ -1,7 +1,9 @@
 //! Laying out: a new image, another signature on one, one taken out.
 
 use super::anatomy::{Anatomy, is_key, key_bytes};
-use super::header::{Endian, Header, endian_of, flag};
+use super::body::Body;
+use super::encryption::{self, Encryption};
+use super::header::{Endian, endian_of};
 use super::options::{self, Content};
 use super::tlv::{self, Tlv, kind};
 use super::trailer::{Ending, Slot};
@@ -12,7 +14,9 @@ use crate::key::{Digest, Hash, PublicKey, Scheme};
 
 /// An image that lacks nothing but its signature.
 pub struct Planned {
-    /// All that is signed: header, payload, protected TLVs.
+    /// All that is signed: header, payload, protected TLVs. The payload is as it is before it is encrypted.
+    plain: Layout,
+    /// The same as it stands in the image.
     signed: Layout,
     /// The unprotected TLVs before the signature and its key.
     before: Vec<Tlv>,
@@ -84,57 +88,31 @@ impl Planned {
         settings: &Settings,
         base: Option<u64>,
     ) -> Result<Self, Error> {
+        if settings.has("decrypt-key") {
+            return Err(Error::setting("decrypt-key", "the image is not encrypted yet"));
+        }
         let content = Content::new(settings)?;
-        let (endian, slot) = (options::endian(settings), options::slot(settings)?);
-        let erased = options::erased(settings).unwrap_or(options::ERASED);
+        let encryption = Encryption::new(settings, maker.key)?;
+        let mut slot = options::slot(settings)?;
         let (hash, is_pure) = hash_for(maker.key, settings)?;
-        let header_size = u64::from(content.header_size);
-        let length = source.seekable()?;
-        let filler = header_size - super::HEADER_SIZE as u64;
-        let (filler, payload) = if content.pads_header {
-            (Piece::Fill { byte: erased, count: filler }, 0..length)
-        } else {
-            check_blank(source, header_size, length, erased)?;
-            (Piece::Span(super::HEADER_SIZE as u64..header_size), header_size..length)
-        };
-        let image_size = payload.end - payload.start;
-        let no_room = || Unfit::NoRoom { size: image_size, room: u32::MAX.into() };
-        let signer_id = match maker.key {
-            Some(key) => hash.digest(key_bytes(key)).bytes().to_vec(),
-            // As long as a SHA-256, whatever the image's hash (`scripts/imgtool/image.py`).
-            None => vec![0; Hash::Sha256.output_len()],
-        };
-        let protected = content.protected(hash, &signer_id, endian);
-        let protected = match protected.as_slice() {
-            [] => Vec::new(),
-            tlvs => area(tlv::PROTECTED, tlvs, endian)?,
-        };
-        let header = Header {
-            endian,
-            load_address: content.load_address,
-            header_size: content.header_size,
-            // An area is no longer than this says.
-            protected_size: protected.len() as u16,
-            image_size: u32::try_from(image_size).map_err(|_| no_room())?,
-            flags: content.flags,
-            version: content.version,
-        };
-        let signed = Layout::new([
-            Piece::Bytes(header.to_bytes().to_vec()),
-            filler,
-            Piece::Span(payload),
-            Piece::Bytes(protected),
-        ]);
-        let before_payload = if content.pads_header { header_size } else { 0 };
-        let frame = Frame {
-            endian,
-            slot,
-            ending: options::ending(settings, &slot)?,
-            hex_address: options::hex_address(settings, base, before_payload)?,
-        };
-        let digest = source.digest_of(&signed, hash)?;
-        let signature = signature(source, &signed, &digest, is_pure, maker.key, settings)?;
-        Ok(Self { signed, before: digest_tlvs(&digest, is_pure), after: Vec::new(), signature, frame })
+        let before_payload = if content.pads_header { u64::from(content.header_size) } else { 0 };
+        let hex_address = options::hex_address(settings, base, before_payload)?;
+        let body = Body::new(source, &content, (maker.key, hash), encryption.as_ref(), settings)?;
+        let plain = body.plain();
+        let digest = source.digest_of(&plain, hash)?;
+        let signature = signature(source, &plain, &digest, is_pure, maker.key, settings)?;
+        let (mut signed, mut after) = (plain.clone(), Vec::new());
+        if let Some(encryption) = encryption {
+            let (key, tlv) = encryption.seal()?;
+            slot.keep_keys(settings.has("save-enctlv").then_some(tlv.value.len()));
+            after.push(tlv);
+            if !encryption.is_clear {
+                signed = body.ciphered(key);
+            }
+        }
+        let ending = options::ending(settings, &slot)?;
+        let frame = Frame { endian: options::endian(settings), slot, ending, hex_address };
+        Ok(Self { plain, signed, before: digest_tlvs(&digest, is_pure), after, signature, frame })
     }
 
     /// Lays out an image that has its header, for one more signature or for a new one.
@@ -153,6 +131,7 @@ impl Planned {
             frame.slot.size = frame.ending.size();
         }
         let signed = Layout::new([Piece::Span(0..anatomy.signed)]);
+        let plain = encryption::plain(&anatomy, settings)?.map_err(unfit)?;
         let is_kept = maker.existing == Existing::Keep;
         let (hash, is_pure) = match (&anatomy.digest, maker.key) {
             (Some(digest), Some(key)) if is_kept => {
@@ -162,7 +141,7 @@ impl Planned {
             (_, None) if is_kept => return Err(Error::setting("unsigned", "does not go with a signature to add")),
             _ => hash_for(maker.key, settings)?,
         };
-        let digest = source.digest_of(&signed, hash)?;
+        let digest = source.digest_of(&plain, hash)?;
         if is_kept && anatomy.digest.as_ref() != Some(&digest) {
             return Err(malformed("its digest is wrong"));
         }
@@ -173,8 +152,8 @@ impl Planned {
             let after = anatomy.unprotected.into_iter().filter(|tlv| !gone(tlv)).collect();
             (digest_tlvs(&digest, is_pure), after)
         };
-        let signature = signature(source, &signed, &digest, is_pure, maker.key, settings)?;
-        Ok(Self { signed, before, after, signature, frame })
+        let signature = signature(source, &plain, &digest, is_pure, maker.key, settings)?;
+        Ok(Self { plain, signed, before, after, signature, frame })
     }
 
     /// The product, and where its TLVs end.
@@ -195,7 +174,7 @@ impl Plan for Planned {
     }
 
     fn covered(&self) -> Option<&Layout> {
-        Some(&self.signed)
+        Some(&self.plain)
     }
 
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {
@@ -236,10 +215,7 @@ impl Frame {
     /// The frame of an image that has its header.
     fn of(source: &mut Source<'_>, settings: &Settings, base: Option<u64>) -> Result<(Anatomy, Self), Error> {
         let anatomy = Anatomy::read(source)?.map_err(unfit)?;
-        if anatomy.header.has(flag::ENCRYPTED) {
-            return Err(malformed("it is encrypted"));
-        }
-        let slot = options::slot(settings)?;
+        let slot = encryption::slot(&anatomy, settings)?;
         let bounds = (anatomy.end, anatomy.length);
         let ending = Ending::read(source, bounds, options::erased(settings), slot.size)?.map_err(unfit)?;
         let hex_address = options::hex_address(settings, base, 0)?;
@@ -249,7 +225,7 @@ impl Frame {
 
     /// Puts the TLVs behind what is signed. Returns where they end.
     fn around(&self, mut image: Layout, tlvs: &[Tlv]) -> Result<(Layout, u64), Error> {
-        image.push(Piece::Bytes(area(tlv::UNPROTECTED, tlvs, self.endian)?));
+        image.push(Piece::Bytes(super::area(tlv::UNPROTECTED, tlvs, self.endian)?));
         let end = image.len();
         let size = end.saturating_add(self.slot.trailer_size());
         match self.slot.size {
@@ -335,7 +311,7 @@ fn check_key_type(key: &PublicKey) -> Result<(), Error> {
 /// The signature that a key is to make.
 fn signature(
     source: &mut Source<'_>,
-    signed: &Layout,
+    plain: &Layout,
     digest: &Digest,
     is_pure: bool,
     key: Option<&PublicKey>,
@@ -345,7 +321,7 @@ fn signature(
     let Some(kind) = tlv::signature_kind(key.key_type()) else { return Err(Error::KeyNeeded) };
     let scheme = super::scheme(kind, digest.hash());
     let message = match (scheme, is_pure) {
-        (Scheme::Ed25519, true) => Message::Bytes(source.bytes_of(signed, MESSAGE_LIMIT)?),
+        (Scheme::Ed25519, true) => Message::Bytes(source.bytes_of(plain, MESSAGE_LIMIT)?),
         (Scheme::Ed25519, false) => Message::Bytes(digest.bytes().to_vec()),
         _ => Message::Digest(digest.clone()),
     };
@@ -368,21 +344,6 @@ fn digest_tlvs(digest: &Digest, is_pure: bool) -> Vec<Tlv> {
         tlvs.push(Tlv::new(kind::SIG_PURE, [1]));
     }
     tlvs
-}
-
-/// Refuses an image whose start is not free for the header, or that has nothing behind it.
-fn check_blank(source: &mut Source<'_>, header_size: u64, length: u64, erased: u8) -> Result<(), Error> {
-    if length <= header_size {
-        return Err(malformed("it has nothing behind the place of its header"));
-    }
-    let start = source.span(0..header_size)?;
-    let is_blank = [0, erased].into_iter().any(|blank| start.iter().all(|byte| *byte == blank));
-    if is_blank { Ok(()) } else { Err(Unfit::NoHeaderRoom { size: header_size }.into()) }
-}
-
-fn area(magic: u16, tlvs: &[Tlv], endian: Endian) -> Result<Vec<u8>, Error> {
-    let size = || tlvs.iter().map(|tlv| tlv::INFO_SIZE + tlv.value.len() as u64).sum::<u64>() + tlv::INFO_SIZE;
-    tlv::area(magic, tlvs, endian).ok_or_else(|| Unfit::NoRoom { size: size(), room: u16::MAX.into() }.into())
 }
 
 fn malformed(why: &str) -> Error {

@@ -6,13 +6,14 @@
 //! `boot/bootutil/src/image_validate.c`, with its list of allowed types (`MCUBOOT_USE_TLV_ALLOW_LIST`).
 
 use super::anatomy::{Anatomy, Pair, is_key};
+use super::encryption;
 use super::header::{Header, Version, flag};
 use super::options;
 use super::tlv::{self, Tlv, kind};
 use super::trailer::Ending;
 use super::{
-    Bad, Error, Evidence, Facts, Layout, MESSAGE_LIMIT, Message, Named, Piece, Reading, Round, Settings, Signatory,
-    Source, hex, hex_digits,
+    Bad, Error, Evidence, Facts, MESSAGE_LIMIT, Message, Named, Reading, Round, Settings, Signatory, Source, hex,
+    hex_digits,
 };
 use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 
@@ -45,7 +46,10 @@ pub fn read(
         Ok(hash) => hash,
         Err(bad) => return Ok(Err(bad)),
     };
-    let signed = Layout::new([Piece::Span(0..anatomy.signed)]);
+    let signed = match encryption::plain(&anatomy, settings)? {
+        Ok(signed) => signed,
+        Err(bad) => return Ok(Err(bad)),
+    };
     let digest = source.digest_of(&signed, hash)?;
     if anatomy.digest.as_ref().is_some_and(|said| *said != digest) {
         return Ok(Err(Bad::new("digest", "the digest is not that of the image")));
@@ -72,8 +76,8 @@ fn check_header(anatomy: Anatomy, settings: &Settings) -> Result<Anatomy, Bad> {
     if has(flag::RAM_LOAD) && has(flag::ROM_FIXED) {
         return header("the header says both an address in ram and one in flash");
     }
-    if has(flag::ENCRYPTED) {
-        return Err(Bad::new("encrypted", "the image is encrypted"));
+    if has(flag::ENCRYPTED_AES128) && has(flag::ENCRYPTED_AES256) {
+        return header("the header says that the image is encrypted in two ways");
     }
     if has(flag::COMPRESSED) {
         return Err(Bad::new("compressed", "the image is compressed, and what comes out of it cannot be judged"));
@@ -99,7 +103,7 @@ fn check_place(
     erased: u8,
     settings: &Settings,
 ) -> Result<Result<(), Bad>, Error> {
-    let slot = options::slot(settings)?;
+    let slot = encryption::slot(anatomy, settings)?;
     if let Some(size) = slot.size {
         let needed = anatomy.end + slot.trailer_size();
         if needed > size || anatomy.length > size {

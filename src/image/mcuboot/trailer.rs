@@ -28,6 +28,8 @@ pub struct Slot {
     pub max_sectors: u64,
     /// Whether upgrades overwrite, and so keep no swap status.
     pub overwrite_only: bool,
+    /// The bytes for the content keys of both slots, where images are encrypted.
+    pub content_keys: u64,
 }
 
 impl Slot {
@@ -36,6 +38,7 @@ impl Slot {
     /// ```text
     /// trailer                                 at the end of the slot
     ///     swap status     max_sectors * 3 * align    \
+    ///     content keys    content_keys                |
     ///     swap size       max_align                   | not where upgrades overwrite
     ///     swap info       max_align                   |
     ///     copy done       max_align                  /
@@ -45,9 +48,18 @@ impl Slot {
     ///
     /// Overwriting images keep copy done and image ok (mcu-tools/mcuboot `scripts/imgtool/image.py`, `_trailer_size`).
     pub fn trailer_size(&self) -> u64 {
-        let Self { size: _, align, max_align, max_sectors, overwrite_only } = *self;
+        let Self { size: _, align, max_align, max_sectors, overwrite_only, content_keys } = *self;
         let magic = magic_field(max_align);
-        if overwrite_only { max_align * 2 + magic } else { max_sectors * 3 * align + max_align * 4 + magic }
+        if overwrite_only {
+            max_align * 2 + magic
+        } else {
+            max_sectors * 3 * align + content_keys + max_align * 4 + magic
+        }
+    }
+
+    /// Makes room for content keys: for their TLVs, of this length, or for 16 bytes each.
+    pub fn keep_keys(&mut self, tlv_len: Option<usize>) {
+        self.content_keys = 2 * tlv_len.map_or(16, |len| len as u64).next_multiple_of(self.max_align);
     }
 }
 
@@ -170,7 +182,7 @@ impl Ending {
             let is_slot = slot_size == Some(length) && is_erased(source, end..length, erased)?;
             return Ok(if is_slot { Ok(Self::Erased { size: length, erased }) } else { Err(trailing()) });
         };
-        let least = Slot { size: None, align: 1, max_align, max_sectors: 0, overwrite_only: true }.trailer_size();
+        let least = max_align * 2 + magic_field(max_align);
         if length - end < least {
             return Ok(Err(Bad::new("trailer", "the image reaches into its trailer")));
         }
@@ -221,7 +233,8 @@ mod tests {
 
     use super::*;
 
-    const USUAL: Slot = Slot { size: None, align: 1, max_align: 8, max_sectors: 128, overwrite_only: false };
+    const USUAL: Slot =
+        Slot { size: None, align: 1, max_align: 8, max_sectors: 128, overwrite_only: false, content_keys: 0 };
 
     fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
         work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
@@ -241,6 +254,11 @@ mod tests {
             (Slot { align: 32, max_align: 32, ..USUAL }, 128 * 96 + 128 + 32),
         ] {
             assert_eq!(slot.trailer_size(), size, "{slot:?}");
+        }
+        for (max_align, tlv_len, size) in [(8, None, 32), (32, None, 64), (8, Some(113), 240), (16, Some(256), 512)] {
+            let mut slot = Slot { max_align, ..USUAL };
+            slot.keep_keys(tlv_len);
+            assert_eq!(slot.content_keys, size);
         }
     }
 

@@ -122,7 +122,7 @@ const MODES: [&str; 7] = [
     "--align 16 --max-align 32 --max-sectors 64",
     "--align 8 --max-sectors 16 --max-align 8",
 ];
-const EXTRA: [&str; 8] = [
+const EXTRA: [&str; 9] = [
     "--align 4 --security-counter auto",
     "--align 8 -s 0x1f --boot-record SPE -d (0,1.2.3),(1,4.5.6+7)",
     "--align 8 --custom-tlv 0xa0 0x0102ff --custom-tlv 161 text --erased-val 0",
@@ -131,6 +131,8 @@ const EXTRA: [&str; 8] = [
     "--align 8 --sha 512 --public-key-format full -M 512",
     "--align 8 --pure",
     "--align 8 --endian big -R 0xff",
+    // What is about a signature or about encryption stands in every line of a build, and so in those without.
+    "--align 8 --public-key-format full --encrypt-keylen 256 --hmac-sha 512 --save-enctlv --clear",
 ];
 /// The products of a build: flags, input, output.
 const PRODUCTS: [(&str, &str, &str); 4] = [
@@ -177,8 +179,8 @@ fn the_command_lines_of_a_zephyr_build_make_the_same_files() {
     let mut lines = Vec::new();
     for (number, mode) in MODES.iter().chain(&EXTRA).enumerate() {
         for key in ["--key ed25519.pem", ""] {
-            // Without a key there is none to name, and nothing that signs the image itself.
-            if key.is_empty() && (mode.contains("--public-key-format") || mode.contains("--pure")) {
+            // Without a key nothing signs the image itself.
+            if key.is_empty() && mode.contains("--pure") {
                 continue;
             }
             let args = if mode.contains("KEY") { mode.replace("KEY", key) } else { format!("{mode} {key}") };
@@ -453,4 +455,73 @@ fn the_two_lines_in_the_help_stand_in_for_imgtool() {
     labs[0].shell(&format!("PATH=$(dirname $bulla):$PATH python3 imgtool.py {line}")).ok();
     theirs(&labs[1], &line).ok();
     assert_eq!(labs[0].read("signed.bin"), labs[1].read("signed.bin"));
+}
+
+/// Key of the signature, of the encryption, and flags.
+const ENCRYPTED: [(&str, &str, &str); 5] = [
+    ("ed25519.pem", "x25519.pem", "--align 8"),
+    ("ed25519.pem", "x25519.pub", "--align 8 --encrypt-keylen 256 --hmac-sha 512 --save-enctlv --pad"),
+    ("ecdsa-p256.pem", "ecdsa-p256.pub", "--overwrite-only --align 1 --confirm"),
+    ("rsa-2048.pem", "rsa-2048.pem", "--align 4 --encrypt-keylen 256 --pad"),
+    ("", "ecdsa-p256.pem", "--align 4 -s auto"),
+];
+
+/// The key of the payload is drawn anew, so that two images are the same but for that, the payload and the signature.
+#[test]
+fn the_encrypted_images_of_a_zephyr_build_are_the_same_inside() {
+    let labs = builds(&["rsa-2048", "ecdsa-p256", "ed25519", "x25519"]);
+    let [our, their] = &labs;
+    let mut cases = Vec::new();
+    for (number, (signer, device, flags)) in ENCRYPTED.into_iter().enumerate() {
+        for (input, clear) in [("zephyr.bin", ""), ("zephyr.hex", ""), ("zephyr.bin", "-c ")] {
+            let ending = input.split('.').next_back().expect("an ending");
+            let name = format!("{number}{}.signed.encrypted.{ending}", clear.trim());
+            let key = if signer.is_empty() { String::new() } else { format!("--key {signer} ") };
+            let args = format!("{key}{flags} {clear}--encrypt {device}");
+            let line = format!("sign --version 1.2.3+4 --header-size 0x200 --slot-size 131072 {args} {input} {name}");
+            cases.push((line, name, signer, device.replace(".pub", ".pem"), !clear.is_empty()));
+        }
+    }
+    let lines: Vec<String> = cases.iter().map(|(line, ..)| line.clone()).collect();
+    imgtool_ok(their, &lines);
+    let mut dumps = Vec::new();
+    for (line, name, signer, device, is_clear) in &cases {
+        our.bulla(&format!("imgtool {line}")).ok();
+        for lab in &labs {
+            if !signer.is_empty() {
+                let opened = if *is_clear { "--clear".to_owned() } else { format!("--decrypt-key {device}") };
+                let public = signer.replace(".pem", ".pub");
+                lab.bulla(&format!("verify {name} --as mcuboot --public-key {public} {opened}")).ok();
+            }
+        }
+        dumps.push(format!("dumpinfo {name} -f json -o {name}.json"));
+    }
+    labs.iter().for_each(|lab| imgtool_ok(lab, &dumps));
+    for (line, name, signer, ..) in &cases {
+        let [one, other] = [our, their].map(|lab| {
+            let mut dump: serde_json::Value = serde_json::from_slice(&lab.read(format!("{name}.json"))).expect("JSON");
+            for tlv in dump["tlv_area"]["tlvs"].as_array_mut().expect("a list") {
+                let is_made =
+                    tlv["type_name"].as_str().is_some_and(|name| name.starts_with("ENC") || name.contains("RSA"));
+                if is_made || (tlv["type_name"] == "ECDSASIG") {
+                    tlv["data"] = "drawn anew".into();
+                }
+                if tlv["type_name"] == "ECDSASIG" {
+                    tlv["len"] = "of DER".into();
+                }
+            }
+            if signer.starts_with("ecdsa") {
+                dump["tlv_area"]["tlv_hdr"]["tlv_tot"] = "of DER".into();
+            }
+            dump
+        });
+        assert_eq!(one, other, "{line}");
+    }
+    our.refuses(&format!("imgtool {SIGN} -k rsa-2048.pem -E x25519.pub zephyr.bin x"), 2, "--encrypt");
+    theirs(our, &format!("{SIGN} -k rsa-2048.pem -E x25519.pub zephyr.bin x")).exits(2);
+    our.refuses(&format!("imgtool {SIGN} -k ed25519.pem -E ed25519.pub zephyr.bin x"), 1, "Ed25519");
+    // Known: imgtool encrypts to nobody, and says nothing.
+    theirs(our, &format!("{SIGN} -k ed25519.pem -E ed25519.pub zephyr.bin x")).ok();
+    // What another tool has to sign is the payload as it was.
+    make_the_same(&labs, &[format!("{SIGN} -E x25519.pub --vector-to-sign payload zephyr.bin payload.tbs")]);
 }

@@ -20,7 +20,7 @@ const SHA256: u16 = 0x10;
 const ECDSASIG: u16 = 0x22;
 const SEC_CNT: u16 = 0x50;
 
-fn lab() -> Lab {
+pub fn lab() -> Lab {
     let lab = Lab::new();
     let app: Vec<u8> = (0..5000u32).map(|number| ((number * number) >> 3) as u8).collect();
     lab.write("app.bin", &app);
@@ -29,7 +29,7 @@ fn lab() -> Lab {
 }
 
 /// Makes a key, and gives its public half.
-fn key(lab: &Lab, name: &str, key_type: &str) {
+pub fn key(lab: &Lab, name: &str, key_type: &str) {
     if !lab.has(format!("{name}.key")) {
         lab.bulla(&format!("keygen --type {key_type} -o {name}.key")).ok();
         super::openssl(lab, &format!("pkey -in {name}.key -pubout -out {name}.pub")).ok();
@@ -37,7 +37,7 @@ fn key(lab: &Lab, name: &str, key_type: &str) {
 }
 
 /// Runs imgtool once for each line, all in one process, and returns the exit codes.
-pub(super) fn imgtool(lab: &Lab, lines: &[String]) -> Vec<i64> {
+pub fn imgtool(lab: &Lab, lines: &[String]) -> Vec<i64> {
     const SCRIPT: &str = "
 import contextlib, io, json
 from imgtool.main import imgtool
@@ -62,38 +62,38 @@ print(json.dumps(codes))
 }
 
 #[track_caller]
-pub(super) fn imgtool_ok(lab: &Lab, lines: &[String]) {
+pub fn imgtool_ok(lab: &Lab, lines: &[String]) {
     for (line, code) in lines.iter().zip(imgtool(lab, lines)) {
         assert_eq!(code, 0, "imgtool {line}");
     }
 }
 
-fn verifies(lab: &Lab, image: &str, key: &str, flags: &str) -> Run {
+pub fn verifies(lab: &Lab, image: &str, key: &str, flags: &str) -> Run {
     lab.bulla(&format!("verify {image} --as mcuboot --public-key {key}.pub --format json {flags}"))
 }
 
 /// Asserts that an image is bad for this reason.
 #[track_caller]
-fn is_bad(lab: &Lab, image: &str, key: &str, flags: &str, code: &str) {
+pub fn is_bad(lab: &Lab, image: &str, key: &str, flags: &str, code: &str) {
     let verdict = verifies(lab, image, key, flags).exits(3).json();
     assert_eq!(verdict["code"], code, "{image} {flags}: {verdict}");
 }
 
-fn signs(lab: &Lab, input: &str, key: &str, flags: &str, output: &str) -> Run {
+pub fn signs(lab: &Lab, input: &str, key: &str, flags: &str, output: &str) -> Run {
     lab.bulla(&format!("sign {input} --as mcuboot --key {key}.key {flags} -o {output} --force"))
 }
 
-type Tlvs = Vec<(u16, Vec<u8>)>;
+pub type Tlvs = Vec<(u16, Vec<u8>)>;
 
 /// A little-endian image in its parts, found by its own header.
-struct Parts {
-    signed: Vec<u8>,
-    tlvs: Tlvs,
-    rest: Vec<u8>,
+pub struct Parts {
+    pub signed: Vec<u8>,
+    pub tlvs: Tlvs,
+    pub rest: Vec<u8>,
 }
 
 impl Parts {
-    fn of(image: &[u8]) -> Self {
+    pub fn of(image: &[u8]) -> Self {
         let u16_at = |at: usize| u16::from_le_bytes([image[at], image[at + 1]]);
         let img_size = u32::from_le_bytes(image[12..16].try_into().expect("four bytes"));
         let end = usize::from(u16_at(8)) + img_size as usize + usize::from(u16_at(10));
@@ -108,7 +108,7 @@ impl Parts {
         Self { signed: image[..end].to_vec(), tlvs, rest: image[at..].to_vec() }
     }
 
-    fn image(&self) -> Vec<u8> {
+    pub fn image(&self) -> Vec<u8> {
         let content: Vec<u8> = self
             .tlvs
             .iter()
@@ -124,7 +124,7 @@ impl Parts {
         (self.signed, self.tlvs, kind)
     }
 
-    fn place(&self, kind: u16) -> usize {
+    pub fn place(&self, kind: u16) -> usize {
         self.tlvs.iter().position(|tlv| tlv.0 == kind).expect("the type")
     }
 }
@@ -659,6 +659,8 @@ fn an_image_can_have_several_signatures() {
         signs(&lab, "two", "other", "--add --public-key-format full", "three").ok();
         let keys = ["p256", "ed25519", "other"];
         keys.iter().for_each(|name| drop(verifies(&lab, "three", name, "").ok()));
+        let needs = &lab.bulla("inspect three --format json").ok().json()["documents"][0]["needs"];
+        assert_eq!(needs, "MCUBOOT_SIGN_EC256 or MCUBOOT_SIGN_ED25519 MCUBOOT_HW_KEY");
         imgtool_ok(&lab, &keys.map(|name| format!("verify -k {name}.pub three")));
         if what == "padded" {
             assert_eq!(lab.read("three").len(), 0x8000);

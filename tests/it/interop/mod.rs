@@ -12,6 +12,7 @@ mod imgtool;
 mod keys;
 mod lint;
 mod mcuboot;
+mod mcuboot_encrypted;
 mod raw;
 mod requests;
 
