@@ -44,7 +44,7 @@ impl Encryption {
         };
         let recipient = recipient(Path::new(path))?;
         check_pair(signer, &recipient)?;
-        let mac = if settings.text("hmac-sha") == Some("sha512") { Hash::Sha512 } else { Hash::Sha256 };
+        let mac = if settings.text("hmac-sha") == Some("512") { Hash::Sha512 } else { Hash::Sha256 };
         Ok(Some(Self {
             envelope: Envelope::to(&recipient, mac)?,
             recipient,

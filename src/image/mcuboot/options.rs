@@ -56,11 +56,7 @@ pub const SETTINGS: &[Setting] = &[
     HASH,
     Setting::signing("encrypt", Takes::One("FILE"), "Encrypt the payload to the device's public key"),
     Setting::signing("encrypt-keylen", Takes::OneOf(&["128", "256"]), "The bits of the AES key, 128 by default"),
-    Setting::signing(
-        "hmac-sha",
-        Takes::OneOf(&["sha256", "sha512"]),
-        "The hash that guards the AES key, sha256 by default",
-    ),
+    Setting::signing("hmac-sha", Takes::OneOf(&["256", "512"]), "The SHA that guards the AES key, 256 by default"),
     Setting::both("clear", Takes::Nothing, "The payload stays clear, for the primary slot of a device that encrypts"),
     Setting::both("save-enctlv", Takes::Nothing, "The trailer keeps encrypted keys, and so has to be larger"),
     Setting::both("decrypt-key", Takes::One("FILE"), "The device's private key, which opens an encrypted image"),
@@ -94,6 +90,18 @@ const DNS: [u8; 16] = 0x6ba7_b810_9dad_11d1_80b4_00c0_4fd4_30c8_u128.to_be_bytes
 
 /// The longest type of software in a boot record (`scripts/imgtool/image.py`, `MAX_SW_TYPE_LENGTH`).
 const SW_TYPE_LENGTH: usize = 12;
+
+/// Refuses words that a setting does not take. The command line does so too, but settings come from other places as well.
+pub fn check_words(settings: &Settings) -> Result<(), Error> {
+    for Setting { name, takes, .. } in SETTINGS {
+        if let (Takes::OneOf(words), Some(word)) = (takes, settings.text(name))
+            && !words.contains(&word)
+        {
+            return Err(Error::setting(name, format!("{word} is none of {}", words.join(", "))));
+        }
+    }
+    Ok(())
+}
 
 /// Refuses settings that an image with a header has no use for.
 pub fn refuse_content(settings: &Settings) -> Result<(), Error> {
@@ -383,6 +391,9 @@ mod tests {
             let refusal = refusal(dependencies(&settings(&[("dependency", text)])));
             assert_eq!(refusal, format!("--dependency: {text} is not of the form (ID, VERSION), with an ID up to 255"));
         }
+        let words = check_words(&settings(&[("hmac-sha", "sha512")]));
+        assert_eq!(refusal(words), "--hmac-sha: sha512 is none of 256, 512");
+        assert_eq!(refusal(check_words(&settings(&[("hmac-sha", "512"), ("endian", "big")]))), "none");
         for (given, why) in [
             (&[("hex", ""), ("bin", "")][..], "--bin: does not go with --hex"),
             (&[("hex-addr", "1")], "--hex-addr: goes with Intel HEX alone: add --hex"),

@@ -60,6 +60,7 @@ fn likely_length(scheme: Scheme, kind: u16) -> usize {
 impl Planned {
     /// Lays out an image that is new, or has its header already.
     pub fn new(source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Self, Error> {
+        options::check_words(settings)?;
         if maker.key.is_some() && settings.has("unsigned") {
             return Err(Error::setting("unsigned", "goes without a key"));
         }

@@ -26,6 +26,7 @@ pub fn read(
     evidence: &Evidence<'_>,
     settings: &Settings,
 ) -> Result<Result<Reading, Bad>, Error> {
+    options::check_words(settings)?;
     let key = match evidence.key() {
         // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
         Err(Error::X509(error)) if evidence.signer.is_some() => return Ok(Err(Bad::new("certificate-key", error))),

@@ -11,8 +11,8 @@ const WAYS: [(&str, &str, &str, &str, u16, u16); 7] = [
     ("rsa3072", "rsa2048", "--encrypt-keylen 256", "--encrypt-keylen 256", 0x30, 256),
     ("p256", "p256", "--encrypt-keylen 128", "--encrypt-keylen 128", 0x32, 128),
     ("ed25519", "p256", "--encrypt-keylen 256", "--encrypt-keylen 256", 0x32, 256),
-    ("ed25519", "x25519", "--hmac-sha sha256", "--hmac-sha 256", 0x33, 128),
-    ("ed25519", "x25519", "--hmac-sha sha512 --encrypt-keylen 256", "--hmac-sha 512 --encrypt-keylen 256", 0x34, 256),
+    ("ed25519", "x25519", "--hmac-sha 256", "--hmac-sha 256", 0x33, 128),
+    ("ed25519", "x25519", "--hmac-sha 512 --encrypt-keylen 256", "--hmac-sha 512 --encrypt-keylen 256", 0x34, 256),
     ("ed25519", "x25519", "--pure", "--pure", 0x33, 128),
 ];
 
@@ -198,7 +198,7 @@ fn what_no_device_opens_is_not_made() {
         ("--key p384.key --encrypt p256.pub", 2, "--encrypt"),
         ("--key rsa3072.key --encrypt rsa3072.pub", 1, "2048 bits"),
         ("--key ed25519.key --encrypt ed25519.pub", 1, "cannot be encrypted to"),
-        ("--key p256.key --encrypt p256.pub --hmac-sha sha512", 1, "SHA-256"),
+        ("--key p256.key --encrypt p256.pub --hmac-sha 512", 1, "SHA-256"),
         ("--key p256.key --clear", 2, "--clear"),
         ("--key p256.key --save-enctlv", 2, "--save-enctlv"),
         ("--key p256.key --encrypt-keylen 256", 2, "--encrypt-keylen"),
