@@ -217,7 +217,7 @@ impl Args {
             settings.add("hash", format!("sha{}", self.sha));
         }
         if self.hmac_sha != "auto" && is_encrypted {
-            settings.add("hmac-sha", format!("sha{}", self.hmac_sha));
+            settings.add("hmac-sha", self.hmac_sha.as_str());
         }
         // The address is one of the product as Intel HEX: elsewhere it says nothing.
         match (has_hex_name(&self.outfile), &self.hex_addr) {
@@ -251,7 +251,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     };
     let public = match (&signer, &args.fix_sig_pubkey) {
         (Some(signer), _) => Some(signer.public_key().clone()),
-        (None, Some(path)) => Some(PublicKey::from_spki(&keys::public_half(path, keys::own(None), context)?)?),
+        (None, Some(path)) => Some(PublicKey::read(path)?),
         (None, None) => None,
     };
     let mut settings = args.settings(public.is_some())?;
