@@ -23,9 +23,11 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+mod base64;
 mod commented;
 mod folder;
 mod kind;
+pub use base64::{from_base64, to_base64};
 pub use commented::Commented;
 pub use folder::{build_folder, make_folder};
 pub use kind::{Document, Kind, documents};

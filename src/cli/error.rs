@@ -112,7 +112,7 @@ impl Failure {
                 });
                 writeln!(std::io::stdout(), "{}", json_line(&value)).is_ok()
             }
-            Format::Text => false,
+            Format::Text | Format::Yaml => false,
         };
         if !told {
             let mut text = labelled(ERROR, &self.message);

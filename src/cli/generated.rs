@@ -50,7 +50,7 @@ pub(super) fn man(args: &ManArgs, context: &Context) -> anyhow::Result<ExitCode>
 /// What is printed here has a form of its own.
 fn refuse_json(context: &Context) -> Result<(), Usage> {
     match context.format {
-        Format::Text => Ok(()),
+        Format::Text | Format::Yaml => Ok(()),
         Format::Json => Err(Usage("completions and man pages have no JSON form".to_owned())),
     }
 }

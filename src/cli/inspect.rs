@@ -12,7 +12,8 @@ use super::signature::parse_time;
 use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
-use crate::image::{self, Description, FORMATS, Source};
+use crate::image::mcuboot::key_hash;
+use crate::image::{self, Description, FORMATS, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
 use crate::x509::{
@@ -90,11 +91,17 @@ fn image_in(bytes: &[u8], args: &Args) -> Result<Option<Report>, image::Error> {
 fn image(source: &mut Source<'_>) -> Result<Option<Report>, image::Error> {
     source.seekable()?;
     for format in FORMATS {
-        let Some(Description { kind, rows }) = format.describe(source)? else { continue };
-        let report = Report::of_part().field("kind", kind).field("as", format.name()).line(kind);
-        return Ok(Some(rows.iter().fold(report, |report, (label, value)| report.row(label, printable(value)))));
+        if let Some(description) = format.describe(source)? {
+            return Ok(Some(described(*format, description)));
+        }
     }
     Ok(None)
+}
+
+/// The report of what a format says of an image.
+pub(super) fn described(format: &dyn ImageFormat, Description { kind, rows }: Description) -> Report {
+    let report = Report::of_part().field("kind", kind).field("as", format.name()).line(kind);
+    rows.iter().fold(report, |report, (label, value)| report.row(label, printable(value)))
 }
 
 fn describe(document: Document, args: &Args, at: Time, context: &Context) -> anyhow::Result<Report> {
@@ -343,16 +350,26 @@ fn public_key(document: &Document) -> Result<Report, key::Error> {
     let kind = if document.kind == Kind::MinisignPublicKey { "minisign public key" } else { "public key" };
     let report = Report::of_part().field("kind", kind).line(kind);
     if document.kind == Kind::PublicKey {
-        return Ok(key_row(report, &document.der));
+        return Ok(bare_key(report, &document.der));
     }
     Ok(known_key(report, &PublicKey::from_document(document, Path::new("-"))?))
 }
 
-/// The same for a key that could be read, with the number that minisign gave it.
+/// A key that could be read, with the number that minisign gave it.
 fn known_key(report: Report, key: &PublicKey) -> Report {
-    let report = key_row(report, key.spki());
+    let report = bare_key(report, key.spki());
     match key.id() {
         Some(id) => report.row("key id", id.to_string()),
+        None => report,
+    }
+}
+
+/// A key that stands alone, and what firmware knows it by.
+fn bare_key(report: Report, spki: &[u8]) -> Report {
+    let hash = PublicKey::from_spki(spki).ok().and_then(|key| key_hash(&key));
+    let report = key_row(report, spki);
+    match hash {
+        Some(hash) => report.row("mcuboot", format!("{}:{hash}", hash.hash())),
         None => report,
     }
 }
@@ -369,6 +386,6 @@ fn private_key(document: Document, args: &Args, context: &Context) -> anyhow::Re
     let key = keys::unlocked_any(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
     Ok(match &key {
         PrivateKey::Signing(key) => known_key(report, key.public_key()),
-        PrivateKey::X25519(_) => key_row(report, key.spki()),
+        PrivateKey::X25519(_) => bare_key(report, key.spki()),
     })
 }

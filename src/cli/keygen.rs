@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::Context;
+use super::array::{Compiled, Language, Style};
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
@@ -23,6 +24,7 @@ Examples:
   $ bulla keygen -o device.key
   $ bulla keygen --type rsa3072 --passphrase-from env:PASS -o ca.key
   $ bulla keygen --public device.key -o device.pub
+  $ bulla keygen --public firmware.key --encoding c -o firmware-key.c
   $ bulla keygen --public ed25519.key --encoding minisign -o minisign.pub")]
 pub struct Args {
     /// An existing private key, with --public
@@ -38,7 +40,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// How it is encoded
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t,
+        requires_ifs = [("c", "public"), ("rust", "public"), ("minisign", "public")])]
     encoding: KeyEncoding,
     /// Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt
     #[arg(long, value_name = "SOURCE")]
@@ -74,6 +77,20 @@ impl From<Type> for KeyType {
             Type::Rsa4096 => Self::Rsa(4096),
         }
     }
+}
+
+/// How a key is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum KeyEncoding {
+    #[default]
+    Pem,
+    Der,
+    /// A public key as an array in C, with the names that MCUboot knows
+    C,
+    /// The same in Rust
+    Rust,
+    /// The public key file of minisign, which takes Ed25519 keys
+    Minisign,
 }
 
 /// Every type of key that can be made.
@@ -120,27 +137,6 @@ impl AnyType {
     }
 }
 
-/// How a key can be written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum KeyEncoding {
-    #[default]
-    Pem,
-    Der,
-    /// The public key file of minisign, which takes Ed25519 keys
-    Minisign,
-}
-
-impl KeyEncoding {
-    /// PEM or DER, where it is one of them.
-    fn of_structure(self) -> Option<Encoding> {
-        match self {
-            Self::Pem => Some(Encoding::Pem),
-            Self::Der => Some(Encoding::Der),
-            Self::Minisign => None,
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kdf {
     /// scrypt, N=2^14
@@ -149,24 +145,31 @@ enum Kdf {
     Pbkdf2,
 }
 
+/// The first line of an array, and no addition to its name.
+const STYLE: Style<'_> = Style { tool: "bulla", suffix: "" };
+
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let creation = Creation { private: !args.public, replace: args.force };
     let output = product::output(&args.output, creation, context)?;
     if let Some(reference) = &args.key {
         let unlock = keys::own(args.passphrase_from.as_ref());
         let key = keys::unlocked_any(KeyFile::read(reference)?, &reference.to_string(), unlock, context)?;
-        match (args.encoding.of_structure(), &key) {
-            (Some(encoding), _) => product::write(output, Kind::PublicKey, key.spki(), encoding)?,
-            (None, PrivateKey::Signing(key)) => output.write(key.public_key().to_minisign()?.as_bytes())?,
-            (None, PrivateKey::X25519(_)) => {
-                let message = "minisign takes Ed25519 keys, and this one is of type X25519";
-                return Err(Usage(message.to_owned()).into());
-            }
+        let compiled = || Compiled::of(key.spki());
+        match args.encoding {
+            KeyEncoding::Pem => product::write(output, Kind::PublicKey, key.spki(), Encoding::Pem)?,
+            KeyEncoding::Der => product::write(output, Kind::PublicKey, key.spki(), Encoding::Der)?,
+            KeyEncoding::C => output.write(compiled()?.key_in(Language::C, STYLE).as_bytes())?,
+            KeyEncoding::Rust => output.write(compiled()?.key_in(Language::Rust, STYLE).as_bytes())?,
+            KeyEncoding::Minisign => match &key {
+                PrivateKey::Signing(key) => output.write(key.public_key().to_minisign()?.as_bytes())?,
+                PrivateKey::X25519(_) => {
+                    let message = "minisign takes Ed25519 keys, and this one is of type X25519";
+                    return Err(Usage(message.to_owned()).into());
+                }
+            },
         }
-        return finish(context, &args.output, "public key", &key);
+        return finish(context, &args.output, "public key", key.spki());
     }
-    let public_only = || Usage("--encoding minisign is for public keys: add --public KEY".to_owned());
-    let encoding = args.encoding.of_structure().ok_or_else(public_only)?;
     let wrapping = match args.kdf {
         Some(Kdf::Pbkdf2) => Wrapping::Pbkdf2,
         Some(Kdf::Scrypt) | None => Wrapping::Scrypt,
@@ -175,13 +178,16 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let passphrase = args.passphrase_from.map(|from| from.get("passphrase of the new key", true)).transpose()?;
     let key = args.key_type.generate()?;
     let (kind, der) = key.to_file(passphrase.as_ref().map(|passphrase| (wrapping, passphrase)))?;
+    // The other encodings go with --public alone.
+    let encoding = if args.encoding == KeyEncoding::Der { Encoding::Der } else { Encoding::Pem };
     product::write(output, kind, &der, encoding)?;
     let what = if passphrase.is_some() { "encrypted private key" } else { "private key" };
-    finish(context, &args.output, what, &key)
+    finish(context, &args.output, what, key.spki())
 }
 
-fn finish(context: &Context, path: &Path, what: &str, key: &PrivateKey) -> anyhow::Result<ExitCode> {
-    let (key_type, fingerprint) = (key::type_name(key.spki())?, Hash::Sha256.digest(key.spki()));
+/// Reports a key, or what was written of one.
+pub(super) fn finish(context: &Context, path: &Path, what: &str, spki: &[u8]) -> anyhow::Result<ExitCode> {
+    let (key_type, fingerprint) = (key::type_name(spki)?, Hash::Sha256.digest(spki));
     let report = Report::new("bulla.keygen/1")
         .line(format!("{}: {key_type} {what}, spki {fingerprint}", shown_output(path)))
         .field("output", path.to_string_lossy().into_owned())

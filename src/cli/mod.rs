@@ -8,12 +8,14 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::x509::Time;
 
+mod array;
 mod authority;
 mod ca;
 mod csr;
 mod enroll;
 mod error;
 pub mod generated;
+mod imgtool;
 mod inspect;
 mod keygen;
 mod keys;
@@ -65,6 +67,9 @@ enum Format {
     #[default]
     Text,
     Json,
+    /// Of `imgtool dumpinfo` alone, whose own flag this is too; whatever else is reported is text.
+    #[value(skip)]
+    Yaml,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -86,6 +91,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Ca(ca::Args),
+    Imgtool(imgtool::Args),
     Profile(profile::Args),
     Completions(generated::CompletionsArgs),
     Man(generated::ManArgs),
@@ -127,7 +133,7 @@ impl Context {
         match self.format {
             Format::Json => deliver(report.print_json(io::stdout()))?,
             // Like a warning: the product is there, whether or not anybody hears of it.
-            Format::Text => drop(report.print_text(anstream::stderr())),
+            Format::Text | Format::Yaml => drop(report.print_text(anstream::stderr())),
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -136,7 +142,7 @@ impl Context {
     fn answer(&self, report: Report, code: u8) -> anyhow::Result<ExitCode> {
         deliver(match self.format {
             Format::Json => report.print_json(io::stdout()),
-            Format::Text => report.print_text(anstream::stdout()),
+            Format::Text | Format::Yaml => report.print_text(anstream::stdout()),
         })?;
         Ok(ExitCode::from(code))
     }
@@ -178,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
+        Command::Imgtool(args) => imgtool::run(args, &context),
         Command::Profile(args) => profile::run(&args, &context),
         Command::Completions(args) => generated::completions(&args, &context),
         Command::Man(args) => generated::man(&args, &context),

@@ -32,6 +32,32 @@ impl std::fmt::Debug for FormatArg {
     }
 }
 
+/// The flag of a setting, of the same name.
+pub fn flag(setting: &Setting) -> Arg {
+    let arg = Arg::new(setting.name).long(setting.name).help(setting.help);
+    match setting.takes {
+        Takes::Nothing => arg.action(ArgAction::SetTrue),
+        Takes::One(what) => arg.value_name(what).action(ArgAction::Set).allow_hyphen_values(true),
+        Takes::Many(what) => arg.value_name(what).action(ArgAction::Append).allow_hyphen_values(true),
+        Takes::OneOf(words) => {
+            let word = setting.name.to_ascii_uppercase();
+            arg.value_name(word).value_parser(PossibleValuesParser::new(words)).action(ArgAction::Set)
+        }
+    }
+}
+
+/// Takes over what was given by the flag of a setting.
+pub fn take(Setting { name, takes, .. }: &Setting, matches: &ArgMatches, settings: &mut Settings) {
+    match takes {
+        Takes::Nothing if matches.get_flag(name) => settings.add(name, ""),
+        Takes::Nothing => {}
+        Takes::One(_) | Takes::Many(_) | Takes::OneOf(_) => {
+            let values = matches.get_many::<String>(name).into_iter().flatten();
+            values.for_each(|value| settings.add(name, value.as_str()));
+        }
+    }
+}
+
 /// What was set of the formats: one flag for each setting, made from the table of formats.
 #[derive(Debug)]
 pub struct FormatSettings<const SIGNING: bool>(Settings);
@@ -69,16 +95,7 @@ impl<const SIGNING: bool> FormatSettings<SIGNING> {
 impl<const SIGNING: bool> clap::Args for FormatSettings<SIGNING> {
     fn augment_args(command: clap::Command) -> clap::Command {
         Self::table().into_iter().fold(command, |command, (setting, formats)| {
-            let arg = Arg::new(setting.name)
-                .long(setting.name)
-                .help(setting.help)
-                .help_heading(format!("With --as {}", formats.join(", ")));
-            command.arg(match setting.takes {
-                Takes::Nothing => arg.action(ArgAction::SetTrue),
-                Takes::One(what) => arg.value_name(what).action(ArgAction::Set).allow_hyphen_values(true),
-                Takes::Many(what) => arg.value_name(what).action(ArgAction::Append).allow_hyphen_values(true),
-                Takes::OneOf(words) => arg.value_parser(PossibleValuesParser::new(words)).action(ArgAction::Set),
-            })
+            command.arg(flag(setting).help_heading(format!("With --as {}", formats.join(", "))))
         })
     }
 
@@ -90,16 +107,7 @@ impl<const SIGNING: bool> clap::Args for FormatSettings<SIGNING> {
 impl<const SIGNING: bool> clap::FromArgMatches for FormatSettings<SIGNING> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut settings = Settings::default();
-        for (Setting { name, takes, .. }, _) in Self::table() {
-            match takes {
-                Takes::Nothing if matches.get_flag(name) => settings.add(name, ""),
-                Takes::Nothing => {}
-                _ => {
-                    let values = matches.get_many::<String>(name).into_iter().flatten();
-                    values.for_each(|value| settings.add(name, value.as_str()));
-                }
-            }
-        }
+        Self::table().into_iter().for_each(|(setting, _)| take(setting, matches, &mut settings));
         Ok(Self(settings))
     }
 

@@ -37,7 +37,7 @@ pub use format::{
     Setting, Settings, Signatory, Takes, Unfit, parse_number,
 };
 pub use prepared::{Prepared, Step};
-pub use sign::{Signed, check_key, check_signer, sign};
+pub use sign::{Signed, check_key, check_signer, sign, sign_by};
 pub use source::{Aside, CipherKey, Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 

@@ -13,6 +13,8 @@ pub struct Signed {
     pub layout: Layout,
     /// The scheme of the first signature; none where the image was to have none.
     pub scheme: Option<Scheme>,
+    /// The signatures, in the order of their rounds. ECDSA signatures are DER.
+    pub signatures: Vec<Vec<u8>>,
 }
 
 /// Signs an image: each round that its format asks for, each signature checked before it is used.
@@ -25,17 +27,28 @@ pub fn sign(
     maker: &Maker<'_>,
     settings: &Settings,
 ) -> Result<Signed, Error> {
+    sign_by(format, source, maker, settings, &mut |round| make(signer.ok_or(Error::KeyNeeded)?, round))
+}
+
+/// Signs an image like [`sign`](sign()) with signatures that come from anywhere: `make` is asked for one over each round.
+/// Each is checked with [`Maker::key`] before it is used; ECDSA signatures are DER.
+pub fn sign_by(
+    format: &dyn ImageFormat,
+    source: &mut Source<'_>,
+    maker: &Maker<'_>,
+    settings: &Settings,
+    make: &mut dyn FnMut(&Round) -> Result<Vec<u8>, Error>,
+) -> Result<Signed, Error> {
     let plan = format.plan(source, maker, settings)?;
     let mut signatures = Vec::new();
     let mut scheme = None;
     while let Some(round) = plan.round(&signatures)? {
-        let signer = signer.ok_or(Error::KeyNeeded)?;
-        let signature = make(signer, &round)?;
-        check(signer.public_key(), &round, &signature)?;
+        let signature = make(&round)?;
+        check(maker.key()?, &round, &signature)?;
         signatures.push(signature);
         scheme.get_or_insert(round.scheme);
     }
-    Ok(Signed { layout: plan.attach(source, &signatures)?, scheme })
+    Ok(Signed { layout: plan.attach(source, &signatures)?, scheme, signatures })
 }
 
 /// Signs one round. A digest makes a software ECDSA key sign deterministically, so a message is digested here.

@@ -76,6 +76,7 @@ const NOT_RUN: [&str; 2] = ["bulla completions bash > /etc/bash_completion.d/bul
 /// What the examples find in their folder. The product that an example is about to write is taken away first.
 const PREPARATION: &str = r#"
     printf 'firmware' > app.bin
+    (head -c 32 /dev/zero; cat app.bin) > blank.bin
     bulla ca init acme --name Acme --no-passphrase
     bulla keygen -o device.key
     bulla keygen -o server.key
@@ -88,6 +89,7 @@ const PREPARATION: &str = r#"
     bulla sign app.bin --as raw --public-key firmware.pub --prepare app
     openssl pkeyutl -sign -inkey firmware.key -pkeyopt digest:sha256 -in app.tbs -out app.sig
     bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
+    bulla imgtool sign -k firmware.key -v 1.2.3 -H 32 -S 65536 --pad-header app.bin app.signed.bin
     cp acme/firmware/root.pem root.pem
     cp acme/firmware/root.key root.key
     bulla keygen -o new.key

@@ -121,7 +121,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         left -= page.len();
         let written = page.iter().try_for_each(|record| match context.format {
             Format::Json => writeln!(out, "{}", json(record, now)),
-            Format::Text => writeln!(out, "{}", text(record, now)),
+            Format::Text | Format::Yaml => writeln!(out, "{}", text(record, now)),
         });
         if let Err(error) = written {
             deliver(Err(error))?;

@@ -105,7 +105,7 @@ fn protected(
 }
 
 /// An area that starts at a place, and its end.
-fn area(
+pub fn area(
     source: &mut Source<'_>,
     endian: Endian,
     (start, length): (u64, u64),
@@ -239,6 +239,12 @@ pub fn key_bytes(key: &PublicKey) -> &[u8] {
         KeyType::Rsa(_) => key.bits(),
         _ => key.spki(),
     }
+}
+
+/// What an image names a key by unless something else is asked for, in KEYHASH; `None` where MCUboot takes no such keys.
+pub fn key_hash(key: &PublicKey) -> Option<Digest> {
+    let hash = tlv::signature_kind(key.key_type()).and_then(|_| tlv::hashes(key.key_type()).first())?;
+    Some(hash.digest(key_bytes(key)))
 }
 
 /// Whether a key TLV is of this key; `hash` is the image's.

@@ -15,6 +15,7 @@ use super::options;
 use super::tlv::{Tlv, kind};
 use super::trailer::Slot;
 use super::{Bad, CipherKey, Error, Layout, Piece, Settings};
+use crate::files;
 use crate::key::{self, Decrypter, Hash, KeyFile, KeyRef, KeyType, PublicKey, Recipient, RecipientType};
 
 /// The payload is filled with zeros, so that header and payload are whole blocks of AES.
@@ -41,7 +42,7 @@ impl Encryption {
                 None => Ok(None),
             };
         };
-        let recipient = Recipient::read(Path::new(path))?;
+        let recipient = recipient(Path::new(path))?;
         check_pair(signer, &recipient)?;
         let mac = if settings.text("hmac-sha") == Some("512") { Hash::Sha512 } else { Hash::Sha256 };
         Ok(Some(Self {
@@ -63,6 +64,15 @@ impl Encryption {
         key::random(&mut content_key)?;
         let value = self.envelope.seal(&self.recipient, &content_key)?;
         Ok((CipherKey::new(content_key), Tlv::new(self.envelope.tlv(), value)))
+    }
+}
+
+/// Reads the device's public key, or takes it from the private one, which the build of a bootloader has anyway.
+fn recipient(path: &Path) -> Result<Recipient, key::Error> {
+    match KeyFile::read(&KeyRef::File(path.to_owned())) {
+        Ok(file) => Recipient::from_spki(file.open_any(None)?.spki()),
+        Err(key::Error::File(files::Error::WrongKind { .. })) => Recipient::read(path),
+        Err(error) => Err(error),
     }
 }
 

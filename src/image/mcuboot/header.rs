@@ -6,9 +6,6 @@ use std::str::FromStr;
 /// The size of the header's fields. What follows up to the header's own size is filler.
 pub const HEADER_SIZE: usize = 32;
 
-/// The first four bytes, in the image's byte order.
-const MAGIC: u32 = 0x96f3_b83d;
-
 /// Flags of a header (mcu-tools/mcuboot `boot/bootutil/include/bootutil/image.h`).
 pub mod flag {
     pub const ENCRYPTED_AES128: u32 = 0x4;
@@ -176,12 +173,15 @@ pub struct Header {
 }
 
 impl Header {
+    /// The first four bytes, in the image's byte order.
+    pub const MAGIC: u32 = 0x96f3_b83d;
+
     /// Writes it, without filler.
     pub fn to_bytes(&self) -> [u8; HEADER_SIZE] {
         let Self { endian, load_address, header_size, protected_size, image_size, flags, version } = self;
         let mut bytes = [0; HEADER_SIZE];
         let fields = [
-            &endian.u32(MAGIC)[..],
+            &endian.u32(Self::MAGIC)[..],
             &endian.u32(*load_address),
             &endian.u16(*header_size),
             &endian.u16(*protected_size),
@@ -220,7 +220,7 @@ impl Header {
 
 /// The byte order of the image that begins so; `None` where it is none of MCUboot.
 pub fn endian_of(bytes: &[u8]) -> Option<Endian> {
-    [Endian::Little, Endian::Big].into_iter().find(|endian| bytes.starts_with(&endian.u32(MAGIC)))
+    [Endian::Little, Endian::Big].into_iter().find(|endian| bytes.starts_with(&endian.u32(Header::MAGIC)))
 }
 
 #[cfg(test)]

@@ -34,12 +34,10 @@ type Segments = BTreeMap<u64, Vec<u8>>;
 ///
 /// Text is known by its first record. The image is held in memory: at most [`MESSAGE_LIMIT`].
 pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, Bad>, Error> {
-    let length = source.seekable()?;
-    let start = source.span(0..length.min(LINE_LIMIT))?;
-    let is_hex = start.split(u8::is_ascii_whitespace).next().is_some_and(|line| record(line).is_ok());
-    if !is_hex {
+    if !is_hex(source)? {
         return Ok(Ok(None));
     }
+    let length = source.seekable()?;
     if length > TEXT_LIMIT {
         return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT });
     }
@@ -61,6 +59,13 @@ pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, B
     }
     source.replace(image);
     Ok(Ok(Some(base)))
+}
+
+/// Whether the source starts with a record.
+pub fn is_hex(source: &mut Source<'_>) -> Result<bool, Error> {
+    let length = source.seekable()?;
+    let start = source.span(0..length.min(LINE_LIMIT))?;
+    Ok(start.split(u8::is_ascii_whitespace).next().is_some_and(|line| record(line).is_ok()))
 }
 
 /// The type, address and data of a record.

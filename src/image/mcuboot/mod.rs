@@ -4,7 +4,8 @@
 //!   flash, `hex` the image as Intel HEX.
 //! * `options` reads settings, `plan` lays out by them, a new image from its `body` on.
 //! * [`envelope`] is how the key of an encrypted image goes with it, `encryption` what is done with that.
-//! * `anatomy` takes an image apart; `read` judges one, `describe` says what it is.
+//! * `anatomy` takes an image apart; `read` judges one, `describe` says what it is, [`Dump`] shows one as it stands
+//!   there.
 //!
 //! Images are byte for byte those of imgtool 2.5 (mcu-tools/mcuboot `scripts/imgtool`) and are judged as the bootloader
 //! does (`boot/bootutil/src`).
@@ -20,6 +21,7 @@ mod anatomy;
 mod body;
 mod boot_record;
 mod describe;
+mod dump;
 mod encryption;
 pub mod envelope;
 mod header;
@@ -30,8 +32,13 @@ mod read;
 mod tlv;
 mod trailer;
 
+pub use anatomy::{key_bytes, key_hash};
+pub use dump::{Area, Dump, Fields, Trailer};
+pub use header::{Endian, Header, Version};
+pub use hex::is_hex;
+pub use tlv::Tlv;
+
 use boot_record::boot_record;
-use header::Endian;
 
 /// The format.
 pub struct Mcuboot;

@@ -14,8 +14,9 @@ use crate::key::{Digest, Hash, PublicKey, Scheme};
 
 /// An image that lacks nothing but its signature.
 pub struct Planned {
-    /// All that is signed: header, payload, protected TLVs. The signature is over the payload as it is before it is
-    /// encrypted.
+    /// All that is signed: header, payload, protected TLVs. The payload is as it is before it is encrypted.
+    plain: Layout,
+    /// The same as it stands in the image.
     signed: Layout,
     /// The unprotected TLVs before the signature and its key.
     before: Vec<Tlv>,
@@ -101,7 +102,7 @@ impl Planned {
         let plain = body.plain();
         let digest = source.digest_of(&plain, hash)?;
         let signature = signature(source, &plain, &digest, is_pure, maker.key, settings)?;
-        let (mut signed, mut after) = (plain, Vec::new());
+        let (mut signed, mut after) = (plain.clone(), Vec::new());
         if let Some(encryption) = encryption {
             let (key, tlv) = encryption.seal()?;
             slot.keep_keys(settings.has("save-enctlv").then_some(tlv.value.len()));
@@ -112,7 +113,7 @@ impl Planned {
         }
         let ending = options::ending(settings, &slot)?;
         let frame = Frame { endian: options::endian(settings), slot, ending, hex_address };
-        Ok(Self { signed, before: digest_tlvs(&digest, is_pure), after, signature, frame })
+        Ok(Self { plain, signed, before: digest_tlvs(&digest, is_pure), after, signature, frame })
     }
 
     /// Lays out an image that has its header, for one more signature or for a new one.
@@ -153,7 +154,7 @@ impl Planned {
             (digest_tlvs(&digest, is_pure), after)
         };
         let signature = signature(source, &plain, &digest, is_pure, maker.key, settings)?;
-        Ok(Self { signed, before, after, signature, frame })
+        Ok(Self { plain, signed, before, after, signature, frame })
     }
 
     /// The product, and where its TLVs end.
@@ -171,6 +172,10 @@ impl Planned {
 impl Plan for Planned {
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error> {
         Ok(self.signature.as_ref().filter(|_| signatures.is_empty()).map(|signature| signature.round.clone()))
+    }
+
+    fn covered(&self) -> Option<&Layout> {
+        Some(&self.plain)
     }
 
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {

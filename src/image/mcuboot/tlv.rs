@@ -81,10 +81,14 @@ pub mod kind {
         ENCX25519_SHA512,
     ];
 
+    /// The name of a type that MCUboot knows.
+    pub fn known(kind: u16) -> Option<&'static str> {
+        NAMES.iter().find(|(known, _)| *known == kind).map(|(_, name)| *name)
+    }
+
     /// The name of a type, or its number.
     pub fn name(kind: u16) -> String {
-        let known = NAMES.iter().find(|(known, _)| *known == kind);
-        known.map_or_else(|| format!("0x{kind:04x}"), |(_, name)| (*name).to_owned())
+        known(kind).map_or_else(|| format!("0x{kind:04x}"), str::to_owned)
     }
 
     /// Whether a device takes the type outside the protected area.
@@ -111,6 +115,11 @@ pub struct Tlv {
 impl Tlv {
     pub fn new(kind: u16, value: impl Into<Vec<u8>>) -> Self {
         Self { kind, value: value.into() }
+    }
+
+    /// The name of its type, where MCUboot knows it.
+    pub fn name(&self) -> Option<&'static str> {
+        kind::known(self.kind)
     }
 }
 

@@ -64,7 +64,7 @@ impl Slot {
 }
 
 /// The magic's field: rounded up to whole units of writing.
-fn magic_field(max_align: u64) -> u64 {
+pub fn magic_field(max_align: u64) -> u64 {
     MAGIC_SIZE.next_multiple_of(max_align)
 }
 
@@ -207,7 +207,7 @@ fn trailing() -> Bad {
 }
 
 /// The alignment that a magic says, and its byte order.
-fn align_of(magic: &[u8]) -> Option<(u64, Endian)> {
+pub fn align_of(magic: &[u8]) -> Option<(u64, Endian)> {
     if magic == MAGIC {
         return Some((USUAL_ALIGN, Endian::Little));
     }
