@@ -43,19 +43,24 @@ complete -c bulla -n "__fish_bulla_needs_command" -f -a "sign" -d 'Sign a firmwa
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify" -d 'Check a signature as the device would check it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "inspect" -d 'Say what a file is and what is in it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "profile" -d 'See and check certificate profiles'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "man" -d 'Print a man page'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l type -d 'The type of the key' -r -f -a "p256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l type -d 'The type of the key; x25519 decrypts and cannot sign' -r -f -a "p256\t''
 p384\t''
 ed25519\t''
 rsa2048\t''
 rsa3072\t''
-rsa4096\t''"
+rsa4096\t''
+x25519\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -s o -l output -d 'Where the key goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l encoding -d 'How it is encoded' -r -f -a "pem\t''
-der\t''"
+der\t''
+c\t'A public key as an array in C, with the names that MCUboot knows'
+rust\t'The same in Rust'
+minisign\t'The public key file of minisign, which takes Ed25519 keys'"
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l passphrase-from -d 'Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand keygen" -l kdf -d 'The key derivation of the encryption' -r -f -a "scrypt\t'scrypt, N=2^14'
 pbkdf2\t'PBKDF2 with HMAC-SHA-256, 600,000 rounds'"
@@ -182,7 +187,10 @@ complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l dry-run -d 'Say w
 complete -c bulla -n "__fish_bulla_using_subcommand revoke" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
 complete -c bulla -n "__fish_bulla_using_subcommand revoke" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The format of the signature or image' -r -f -a "raw\t'The bare signature over the whole file'
-cms\t'CMS SignedData over the whole file, for openssl'"
+cms\t'CMS SignedData over the whole file, for openssl'
+minisign\t'The signature file of minisign, for Ed25519 keys'
+mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
+rauc\t'Update bundle of RAUC, made of a folder or a squashfs'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for CMS, checked for others' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
@@ -203,6 +211,45 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rsa -d 'The padding
 pkcs1\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l ecdsa -d 'The encoding of an ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
 p1363\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l trusted-comment -d 'A line of text that is signed too; by default the time and the file\'s name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l untrusted-comment -d 'A line of text that is not signed' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l version -d 'The image\'s version, as 1.2.3+4' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l header-size -d 'The size of the header, 32 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l slot-size -d 'The size of the slot that the image has to fit' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+2\t''
+4\t''
+8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l security-counter -d 'The security counter; auto takes it from the version' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l dependency -d 'Another image, and the least version that it must have' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l boot-record -d 'Add a boot record for this type of software' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l custom-tlv -d 'Add a protected TLV; a value after 0x is hexadecimal' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l vid -d 'The vendor: a UUID, or a domain name that becomes one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cid -d 'The device class: a UUID, or a name that becomes one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l load-addr -d 'The address in RAM where the image runs; 0 for none' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rom-fixed -d 'The address in flash that the image is built for' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hex-addr -d 'The address where the product starts in Intel HEX' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l erased-val -d 'What erased flash reads as, 0xff by default' -r -f -a "0\t''
+0xff\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l endian -d 'The byte order of the device' -r -f -a "little\t''
+big\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+full\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l encrypt -d 'Encrypt the payload to the device\'s public key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l encrypt-keylen -d 'The bits of the AES key, 128 by default' -r -f -a "128\t''
+256\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hmac-sha -d 'The SHA that guards the AES key, 256 by default' -r -f -a "256\t''
+512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l decrypt-key -d 'The device\'s private key, which opens an encrypted image' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l bundle-format -d 'The bundle\'s format; by default what the manifest says, else verity' -r -f -a "plain\t''
+verity\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l verity-salt -d 'The salt of the digest tree, 64 digits; by default the SHA-256 of the manifest' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -215,9 +262,25 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l force -d 'Replace a
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l add -d 'Keep the signatures that the image has, and add one'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l replace -d 'Sign anew, without the signatures that the image has'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l allow-published-key -d 'Sign with a key whose private half is public, as those of development boards'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pad-header -d 'Put the header before the image instead of into its blank start'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pad -d 'Fill the slot, with a trailer that asks for an upgrade'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l confirm -d 'The same for an image that stays after its first boot'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l test -d 'The same for an image that is tried once'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hex -d 'Write Intel HEX, as is done anyway where the image is Intel HEX'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l bin -d 'Write the bytes themselves where the image is Intel HEX'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pad-sig -d 'Pad an ECDSA signature with zeros, for MCUboot before 1.5'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l non-bootable -d 'The image is a part that does not boot alone'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pure -d 'Ed25519 signs the image itself and not its digest'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l clear -d 'The payload stays clear, for the primary slot of a device that encrypts'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l save-enctlv -d 'The trailer keeps encrypted keys, and so has to be larger'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l unsigned -d 'Make an image without a signature'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The format of the signature or image' -r -f -a "raw\t'The bare signature over the whole file'
-cms\t'CMS SignedData over the whole file, for openssl'"
+cms\t'CMS SignedData over the whole file, for openssl'
+minisign\t'The signature file of minisign, for Ed25519 keys'
+mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
+rauc\t'Update bundle of RAUC, made of a folder or a squashfs'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE holds its own' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain to check' -r -F
@@ -242,6 +305,27 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l rsa -d 'The paddi
 pkcs1\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ecdsa -d 'The encoding of an ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
 p1363\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l slot-size -d 'The size of the slot that the image has to fit' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+2\t''
+4\t''
+8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l erased-val -d 'What erased flash reads as, 0xff by default' -r -f -a "0\t''
+0xff\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l endian -d 'The byte order of the device' -r -f -a "little\t''
+big\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+full\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l decrypt-key -d 'The device\'s private key, which opens an encrypted image' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l check-purpose -d 'What the device\'s configuration says under check-purpose; smimesign where it says nothing' -r -f -a "smimesign\t''
+codesign\t''
+any\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -251,6 +335,12 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l progress -d 'How 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l require-prehashed -d 'Refuse a legacy signature, which goes over the file itself and not its digest'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l non-bootable -d 'The image is a part that does not boot alone'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l pure -d 'Ed25519 signs the image itself and not its digest'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l clear -d 'The payload stays clear, for the primary slot of a device that encrypts'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l save-enctlv -d 'The trailer keeps encrypted keys, and so has to be larger'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l at -d 'The time for which validity is shown instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l passphrase-from -d 'Open an encrypted key: env:VAR, file:PATH, fd:N or prompt' -r
@@ -410,6 +500,265 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "sign" -d 'Make an MCUboot image of a firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "create" -d 'Make an MCUboot image of a firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "verify" -d 'Check an MCUboot image as the bootloader would'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "keygen" -d 'Make a key for MCUboot'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "getpub" -d 'Write the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "getpubhash" -d 'Write the SHA-256 of the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "keyinfo" -d 'Say whether a file holds a private or a public key'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "dumpinfo" -d 'Say what stands in an MCUboot image'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "version" -d 'Print the version of imgtool whose command lines these are'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s k -l key -d 'The private key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s v -l version -d 'The image\'s version, as 1.2.3+4' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s H -l header-size -d 'The size of the header, 32 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s S -l slot-size -d 'The size of the slot that the image has to fit' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+2\t''
+4\t''
+8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s M -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s e -l endian -d 'The byte order of the device' -r -f -a "little\t''
+big\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s L -l load-addr -d 'The address in RAM where the image runs; 0 for none' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s F -l rom-fixed -d 'The address in flash that the image is built for' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s R -l erased-val -d 'What erased flash reads as, 0xff by default' -r -f -a "0\t''
+0xff\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s s -l security-counter -d 'The security counter; auto takes it from the version' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l boot-record -d 'Add a boot record for this type of software' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l vid -d 'The vendor: a UUID, or a domain name that becomes one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l cid -d 'The device class: a UUID, or a name that becomes one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+full\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s E -l encrypt -d 'Encrypt the payload to the device\'s public key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l encrypt-keylen -d 'The bits of the AES key, 128 by default' -r -f -a "128\t''
+256\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s x -l hex-addr -d 'The address where the image starts in Intel HEX; nothing where OUTFILE is not Intel HEX' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s d -l dependencies -d 'The images that this one needs, as "(0, 1.2.3+0), (1, 2.0.0)"' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l custom-tlv -d 'A TLV for the protected area: its number, and its value as text or as 0x and hexadecimal' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l custom-tlv-file -d 'The same with the value in a file' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l sha -d 'The hash; auto goes with the key' -r -f -a "auto\t''
+256\t''
+384\t''
+512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l hmac-sha -d 'The hash in the key exchange of an encrypted image; auto is 256' -r -f -a "auto\t''
+256\t''
+512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l compression -d 'Compression; bulla has none' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l fix-sig -d 'A signature that another tool made, in base64' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l fix-sig-pubkey -d 'The public half of the key that made it, or that is to sign what --vector-to-sign writes' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l sig-out -d 'Write the signature here too, in base64' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l vector-to-sign -d 'Write what another tool has to sign instead of the image: the bytes, or their hash' -r -f -a "payload\t''
+digest\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l allow-published-key -d 'Sign with a key whose private half is public, as those of MCUboot\'s own repository'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pad-header -d 'Put the header before the image instead of into its blank start'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pad -d 'Fill the slot, with a trailer that asks for an upgrade'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l confirm -d 'The same for an image that stays after its first boot'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l non-bootable -d 'The image is a part that does not boot alone'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pure -d 'Ed25519 signs the image itself and not its digest'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pad-sig -d 'Pad an ECDSA signature with zeros, for MCUboot before 1.5'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s c -l clear -d 'The payload stays clear, for the primary slot of a device that encrypts'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l save-enctlv -d 'The trailer keeps encrypted keys, and so has to be larger'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l test -d 'Fill the slot, with a trailer for an image that is tried once; --confirm goes before it'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s k -l key -d 'The private key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s v -l version -d 'The image\'s version, as 1.2.3+4' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s H -l header-size -d 'The size of the header, 32 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s S -l slot-size -d 'The size of the slot that the image has to fit' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+2\t''
+4\t''
+8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+16\t''
+32\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s M -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s e -l endian -d 'The byte order of the device' -r -f -a "little\t''
+big\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s L -l load-addr -d 'The address in RAM where the image runs; 0 for none' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s F -l rom-fixed -d 'The address in flash that the image is built for' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s R -l erased-val -d 'What erased flash reads as, 0xff by default' -r -f -a "0\t''
+0xff\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s s -l security-counter -d 'The security counter; auto takes it from the version' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l boot-record -d 'Add a boot record for this type of software' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l vid -d 'The vendor: a UUID, or a domain name that becomes one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l cid -d 'The device class: a UUID, or a name that becomes one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+full\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s E -l encrypt -d 'Encrypt the payload to the device\'s public key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l encrypt-keylen -d 'The bits of the AES key, 128 by default' -r -f -a "128\t''
+256\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s x -l hex-addr -d 'The address where the image starts in Intel HEX; nothing where OUTFILE is not Intel HEX' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s d -l dependencies -d 'The images that this one needs, as "(0, 1.2.3+0), (1, 2.0.0)"' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l custom-tlv -d 'A TLV for the protected area: its number, and its value as text or as 0x and hexadecimal' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l custom-tlv-file -d 'The same with the value in a file' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l sha -d 'The hash; auto goes with the key' -r -f -a "auto\t''
+256\t''
+384\t''
+512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l hmac-sha -d 'The hash in the key exchange of an encrypted image; auto is 256' -r -f -a "auto\t''
+256\t''
+512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l compression -d 'Compression; bulla has none' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l fix-sig -d 'A signature that another tool made, in base64' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l fix-sig-pubkey -d 'The public half of the key that made it, or that is to sign what --vector-to-sign writes' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l sig-out -d 'Write the signature here too, in base64' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l vector-to-sign -d 'Write what another tool has to sign instead of the image: the bytes, or their hash' -r -f -a "payload\t''
+digest\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l allow-published-key -d 'Sign with a key whose private half is public, as those of MCUboot\'s own repository'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pad-header -d 'Put the header before the image instead of into its blank start'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pad -d 'Fill the slot, with a trailer that asks for an upgrade'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l confirm -d 'The same for an image that stays after its first boot'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l non-bootable -d 'The image is a part that does not boot alone'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pure -d 'Ed25519 signs the image itself and not its digest'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pad-sig -d 'Pad an ECDSA signature with zeros, for MCUboot before 1.5'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s c -l clear -d 'The payload stays clear, for the primary slot of a device that encrypts'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l save-enctlv -d 'The trailer keeps encrypted keys, and so has to be larger'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l test -d 'Fill the slot, with a trailer for an image that is tried once; --confirm goes before it'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from verify" -s k -l key -d 'The key, private or public. Without one imgtool checks the hash alone, which anybody can make, so bulla asks for it' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from verify" -l passphrase-from -d 'The passphrase of a private key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from verify" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from verify" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from verify" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -s k -l key -d 'Where the key goes' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -s t -l type -d 'The type of the key' -r -f -a "rsa-2048\t''
+rsa-3072\t''
+ecdsa-p256\t''
+ecdsa-p384\t''
+ed25519\t''
+x25519\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -l passphrase-from -d 'Encrypt the key with a passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -s p -l password -d 'Encrypt the key with a passphrase that is asked for'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -l force -d 'Replace an existing file; a private key is kept as a numbered .bak'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keygen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -s k -l key -d 'The key, private or public' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -l passphrase-from -d 'The passphrase of a private key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -s e -l encoding -d 'How it is encoded; lang-c unless --lang says otherwise' -r -f -a "lang-c\t''
+lang-rust\t''
+pem\t''
+raw\t'The bytes of the array'"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -s l -l lang -d 'The older way to say lang-c or lang-rust' -r -f -a "c\t''
+rust\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -l name-suffix -d 'Add this to the names of the array and its length' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -s o -l output -d 'Where it goes, instead of standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpub" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -s k -l key -d 'The key, private or public' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -l passphrase-from -d 'The passphrase of a private key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -s e -l encoding -d 'How it is encoded' -r -f -a "lang-c\t''
+raw\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -l name-suffix -d 'Add this to the names of the array and its length' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -s o -l output -d 'Where it goes, instead of standard output' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from getpubhash" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keyinfo" -s k -l key -d 'The key' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keyinfo" -l require -d 'What it has to be' -r -f -a "private\t''
+public\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keyinfo" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keyinfo" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keyinfo" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from keyinfo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from dumpinfo" -s o -l outfile -d 'Where it goes, instead of standard output; an existing file is replaced' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from dumpinfo" -s f -l format -d 'How it is written: human, yaml or json; yaml where it goes to a file, else human' -r -f -a "human\t''
+yaml\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from dumpinfo" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from dumpinfo" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from dumpinfo" -s s -l silent -d 'Print nothing to standard output'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from dumpinfo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from version" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from version" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from version" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from version" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "sign" -d 'Make an MCUboot image of a firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Check an MCUboot image as the bootloader would'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "keygen" -d 'Make a key for MCUboot'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "getpub" -d 'Write the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "getpubhash" -d 'Write the SHA-256 of the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "keyinfo" -d 'Say whether a file holds a private or a public key'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "dumpinfo" -d 'Say what stands in an MCUboot image'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "version" -d 'Print the version of imgtool whose command lines these are'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -484,19 +833,20 @@ complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "man" -d 'Print a man page'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "import" -d 'Take in the certificate that another CA issued'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
@@ -504,6 +854,14 @@ complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcom
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "crl" -d 'Issue a certificate revocation list'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "sign" -d 'Make an MCUboot image of a firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "verify" -d 'Check an MCUboot image as the bootloader would'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "keygen" -d 'Make a key for MCUboot'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "getpub" -d 'Write the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "getpubhash" -d 'Write the SHA-256 of the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "keyinfo" -d 'Say whether a file holds a private or a public key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "dumpinfo" -d 'Say what stands in an MCUboot image'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "version" -d 'Print the version of imgtool whose command lines these are'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the built-in profiles'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "example" -d 'Print an example of a profile that has every key, with comments'

@@ -82,6 +82,7 @@ const PREPARATION: &str = r#"
     bulla keygen -o server.key
     bulla keygen -o firmware.key
     bulla keygen --public firmware.key -o firmware.pub
+    bulla keygen --type ed25519 -o ed25519.key
     bulla csr device.key --profile idevid --serial SN-42 -o device.csr
     bulla enroll device.csr --profile idevid --ca acme -o device.pem
     bulla enroll --key firmware.key --profile firmware --cn 'Acme 2026' --ca acme -o firmware.pem
