@@ -342,17 +342,22 @@ fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {
 fn public_key(document: &Document) -> Result<Report, key::Error> {
     let kind = if document.kind == Kind::MinisignPublicKey { "minisign public key" } else { "public key" };
     let report = Report::of_part().field("kind", kind).line(kind);
-    if document.kind == Kind::PublicKey {
-        return Ok(key_row(report, &document.der));
+    match PublicKey::from_document(document, Path::new("-")) {
+        // Of a type that is not supported its fingerprint can be shown all the same.
+        Err(_) if document.kind == Kind::PublicKey => Ok(key_row(report, &document.der)),
+        key => Ok(known_key(report, &key?)),
     }
-    Ok(known_key(report, &PublicKey::from_document(document, Path::new("-"))?))
 }
 
-/// The same for a key that could be read, with the number that minisign gave it.
+/// The same for a key that could be read, with the number that minisign gave it, and its digest for the eFuses of a chip.
 fn known_key(report: Report, key: &PublicKey) -> Report {
     let report = key_row(report, key.spki());
-    match key.id() {
+    let report = match key.id() {
         Some(id) => report.row("key id", id.to_string()),
+        None => report,
+    };
+    match image::efuse_digest(key) {
+        Some(digest) => report.row("esp32 efuse", digest.to_string()),
         None => report,
     }
 }

@@ -8,6 +8,7 @@ mod cms;
 mod cms_read;
 mod devices;
 mod envelope;
+mod esp32;
 mod keys;
 mod lint;
 mod mcuboot;
