@@ -356,9 +356,9 @@ fn known_key(report: Report, key: &PublicKey) -> Report {
         Some(id) => report.row("key id", id.to_string()),
         None => report,
     };
-    match image::efuse_digest(key) {
-        Some(digest) => report.row("esp32 efuse", digest.to_string()),
-        None => report,
+    match image::esp32::efuse_digest(key) {
+        Ok(digest) => report.row("esp32 efuse", digest.to_string()),
+        Err(_) => report,
     }
 }
 

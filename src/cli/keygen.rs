@@ -180,7 +180,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     finish(context, &args.output, what, &key)
 }
 
-fn finish(context: &Context, path: &Path, what: &str, key: &PrivateKey) -> anyhow::Result<ExitCode> {
+/// Reports a key or its public half.
+pub(super) fn finish(context: &Context, path: &Path, what: &str, key: &PrivateKey) -> anyhow::Result<ExitCode> {
     let (key_type, fingerprint) = (key::type_name(key.spki())?, Hash::Sha256.digest(key.spki()));
     let report = Report::new("bulla.keygen/1")
         .line(format!("{}: {key_type} {what}, spki {fingerprint}", shown_output(path)))

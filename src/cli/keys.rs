@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use super::error::Credential;
-use crate::files;
-use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, SoftwareKey};
+use crate::files::{self, Document, Kind};
+use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, PublicKey, Signer, SoftwareKey};
 
 /// Longest passphrase that is read: 64 KiB, so that a wrong file is noticed.
 const PASSPHRASE_LIMIT: u64 = 64 << 10;
@@ -115,6 +115,29 @@ pub fn own(from: Option<&PassphraseFrom>) -> Unlock<'_> {
 /// Reads and opens the private key that a flag names, to sign with. Warns where others can read the file.
 pub fn open(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
     unlocked(KeyFile::read(reference)?, &reference.to_string(), unlock, context)
+}
+
+/// Reads a file that holds one key, private or public.
+pub fn key_document(path: &Path) -> Result<Document, files::Error> {
+    const WANTED: &str = "a key";
+    let bytes = files::read("key", path, files::DOCUMENT_LIMIT)?;
+    let mut documents = files::documents(&bytes, path, WANTED)?;
+    let is_key = |kind: Kind| kind.is_private_key() || matches!(kind, Kind::PublicKey | Kind::Pkcs1PublicKey);
+    let found = match documents.as_slice() {
+        [one] if is_key(one.kind) => return Ok(documents.swap_remove(0)),
+        [one] => one.kind.noun().to_owned(),
+        several => format!("a file of {} documents", several.len()),
+    };
+    Err(files::Error::WrongKind { path: path.to_owned(), wanted: WANTED, found })
+}
+
+/// Reads the public key that a file holds, or whose private half it holds.
+pub fn public_half(path: &Path, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<PublicKey> {
+    let document = key_document(path)?;
+    if !document.kind.is_private_key() {
+        return Ok(PublicKey::from_document(&document, path)?);
+    }
+    Ok(unlocked(KeyFile::from_document(document), &files::shown(path), unlock, context)?.public_key().clone())
 }
 
 /// Opens a key file that has been read, to sign with; `name` is for messages.

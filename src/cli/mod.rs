@@ -13,6 +13,7 @@ mod ca;
 mod csr;
 mod enroll;
 mod error;
+mod espsecure;
 pub mod generated;
 mod inspect;
 mod keygen;
@@ -86,6 +87,7 @@ enum Command {
     Verify(verify::Args),
     Inspect(inspect::Args),
     Ca(ca::Args),
+    Espsecure(espsecure::Args),
     Profile(profile::Args),
     Completions(generated::CompletionsArgs),
     Man(generated::ManArgs),
@@ -178,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
+        Command::Espsecure(args) => espsecure::run(&args, &context),
         Command::Profile(args) => profile::run(&args, &context),
         Command::Completions(args) => generated::completions(&args, &context),
         Command::Man(args) => generated::man(&args, &context),

@@ -131,12 +131,7 @@ impl Job {
 
     /// Looks whether the key and its certificate may sign.
     fn check(&mut self, args: &Args, key: &PublicKey, context: &Context) -> anyhow::Result<()> {
-        match image::check_key(key) {
-            Err(image::Error::WeakKey(Weakness::Published { name })) if args.allow_published_key => {
-                context.warn(format!("the private half of this key is published: {name}"));
-            }
-            checked => checked?,
-        }
+        check_key(key, args.allow_published_key, context)?;
         if let Some(chain) = &self.chain {
             image::check_signer(chain, key, Purpose::from(args.purpose), context.now)?;
             warn_about(chain, self.format, context);
@@ -146,6 +141,17 @@ impl Job {
         }
         self.time = signing_time(self.chain.as_ref(), context)?;
         Ok(())
+    }
+}
+
+/// Refuses a key whose private half others have; of a published one it warns where that is allowed.
+pub(super) fn check_key(key: &PublicKey, allow_published: bool, context: &Context) -> Result<(), image::Error> {
+    match image::check_key(key) {
+        Err(image::Error::WeakKey(Weakness::Published { name })) if allow_published => {
+            context.warn(format!("the private half of this key is published: {name}"));
+            Ok(())
+        }
+        checked => checked,
     }
 }
 
@@ -259,7 +265,7 @@ fn attach(args: &Args, path: &Path, context: &Context) -> anyhow::Result<ExitCod
 }
 
 /// Writes a product whole, or not at all.
-fn write(source: &mut Source<'_>, layout: &Layout, output: Output) -> anyhow::Result<()> {
+pub(super) fn write(source: &mut Source<'_>, layout: &Layout, output: Output) -> anyhow::Result<()> {
     use std::io::Write as _;
     let path = output.path().to_owned();
     let mut staged = output.stage()?;
@@ -281,26 +287,37 @@ fn finish(
     context: &Context,
 ) -> anyhow::Result<ExitCode> {
     let output = args.output.clone().unwrap_or_default();
-    let (file, shown) = (shown(&args.file), shown_output(&output));
-    let done = match (scheme, &args.remove) {
-        (Some(scheme), _) => format!("{shown}: {scheme} signature over {file}"),
-        (None, Some(_)) => format!("{shown}: {file} without the signature"),
-        (None, None) => format!("{shown}: {file} without a signature"),
-    };
     if scheme == Some(Scheme::Ed25519) && !format.takes_bare_keys() {
         context.warn("OpenSSL 3 cannot verify CMS with Ed25519, and so RAUC and SWUpdate cannot either");
     }
-    let mut report = Report::new("bulla.sign/1")
-        .line(done)
-        .field("output", output.to_string_lossy().into_owned())
-        .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", format.name())
-        .field("scheme", scheme.map(|scheme| scheme.to_string()))
-        .field("spki_sha256", key.map(|key| key.fingerprint().to_string()));
+    let mut report = report(&args.file, &output, format, scheme, key);
     if let Some(time) = time {
         report = report.field("signing_time", rfc3339(time));
     }
     context.done(report)
+}
+
+/// The report of a product with a signature of `scheme`, or without that of `key`, or without one.
+pub(super) fn report(
+    file: &Path,
+    output: &Path,
+    format: &dyn ImageFormat,
+    scheme: Option<Scheme>,
+    key: Option<&PublicKey>,
+) -> Report {
+    let (shown, from) = (shown_output(output), shown(file));
+    let done = match (scheme, key) {
+        (Some(scheme), _) => format!("{shown}: {scheme} signature over {from}"),
+        (None, Some(_)) => format!("{shown}: {from} without the signature"),
+        (None, None) => format!("{shown}: {from} without a signature"),
+    };
+    Report::new("bulla.sign/1")
+        .line(done)
+        .field("output", output.to_string_lossy().into_owned())
+        .field("file", file.to_string_lossy().into_owned())
+        .field("as", format.name())
+        .field("scheme", scheme.map(|scheme| scheme.to_string()))
+        .field("spki_sha256", key.map(|key| key.fingerprint().to_string()))
 }
 
 /// Warns of a certificate that ends soon, or that devices with OpenSSL's default purpose will refuse.

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, PurposeArg, parse_time};
 use crate::files::{self, Creation, Output, printable, shown};
-use crate::image::{self, Bad, Demands, Detached, Evidence, Good, Policy, Source, Trust, Verdict};
+use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Source, Trust, Verdict};
 use crate::key::PublicKey;
 use crate::x509::verify::Anchors;
 use crate::x509::{self, AltName, Certificate, Chain, Time, read_certificates, rfc3339};
@@ -130,11 +130,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         let message = "verified bytes go to a file: what is piped on cannot be taken back where they do not verify";
         return Err(Usage(message.to_owned()).into());
     }
+    let format = args.format.format();
     let offered = match offered(&args)? {
         Ok(offered) => offered,
-        Err(bad) => return context.answer(bad_report(&args, &bad), 3),
+        Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
     };
-    let format = args.format.format();
     let settings = args.settings.of(format)?;
     let policy = policy(&args, offered.untrusted, context)?;
     if args.signature.is_some() && !format.is_detached() {
@@ -171,9 +171,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             if let Some(staged) = staged {
                 staged.commit()?;
             }
-            context.answer(good_report(&args, &policy, &good), 0)
+            context.answer(good_report(&args.file, format, &policy, &good), 0)
         }
-        Verdict::Bad(bad) => context.answer(bad_report(&args, &bad), 3),
+        Verdict::Bad(bad) => context.answer(bad_report(&args.file, format, &bad), 3),
     }
 }
 
@@ -222,12 +222,13 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
     Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at, demands: args.demands.demands() })
 }
 
-fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
+/// The report of a file that verified.
+pub(super) fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Good) -> Report {
     let mut report = Report::new("bulla.verify/1")
-        .line(format!("good  {}", shown(&args.file)))
+        .line(format!("good  {}", shown(file)))
         .field("verdict", "good")
-        .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", args.format.format().name())
+        .field("file", file.to_string_lossy().into_owned())
+        .field("as", format.name())
         .field("covered", good.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
@@ -272,16 +273,17 @@ fn good_report(args: &Args, policy: &Policy, good: &Good) -> Report {
     for (label, value) in &facts.remarks {
         report = report.row(label, printable(value));
     }
-    let whole = if args.format.format().is_detached() { ", the whole file" } else { "" };
+    let whole = if format.is_detached() { ", the whole file" } else { "" };
     report.line(row("covered", &format!("{} bytes{whole}", good.covered)))
 }
 
-fn bad_report(args: &Args, bad: &Bad) -> Report {
+/// The report of a file that did not.
+pub(super) fn bad_report(file: &Path, format: &dyn ImageFormat, bad: &Bad) -> Report {
     Report::new("bulla.verify/1")
-        .line(format!("bad   {}: {} ({})", shown(&args.file), printable(&bad.words), bad.code))
+        .line(format!("bad   {}: {} ({})", shown(file), printable(&bad.words), bad.code))
         .field("verdict", "bad")
-        .field("file", args.file.to_string_lossy().into_owned())
-        .field("as", args.format.format().name())
+        .field("file", file.to_string_lossy().into_owned())
+        .field("as", format.name())
         .field("code", bad.code)
         .field("reason", printable(&bad.words))
 }

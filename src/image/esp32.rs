@@ -37,9 +37,40 @@ const MOST: usize = 3;
 /// The names of the blocks, counted as espsecure does.
 const LABELS: [&str; MOST] = ["block 0", "block 1", "block 2"];
 
-/// The digest of a key as an ESP32 has it in its eFuses; `None` for keys that Secure Boot v2 does not take.
-pub fn efuse_digest(key: &PublicKey) -> Option<Digest> {
-    BlockKey::new(key).map(|key| key.efuse())
+/// The digest of a key as an ESP32 has it in its eFuses.
+pub fn efuse_digest(key: &PublicKey) -> Result<Digest, Unfit> {
+    block_key(key).map(|key| key.efuse())
+}
+
+fn block_key(key: &PublicKey) -> Result<BlockKey, Unfit> {
+    BlockKey::new(key).ok_or_else(|| Unfit::KeyType { key: key.key_type(), format: NAME, takes: TAKES })
+}
+
+/// A signature block, as an image has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureBlock {
+    /// The type of its key.
+    pub key: &'static str,
+    /// The digest of its key, as a device has it in its eFuses.
+    pub efuse: Digest,
+    /// Whether it says that it is for this image.
+    pub is_of_image: bool,
+}
+
+/// A place for a signature block: its label, as `block 0`, and what stands there.
+pub type Place = (&'static str, Result<SignatureBlock, Bad>);
+
+/// The places for signature blocks of an image that are not erased flash. Nothing is verified.
+pub fn signature_blocks(source: &mut Source<'_>) -> Result<Vec<Place>, Error> {
+    let Ok(sector) = Sector::read(source)? else { return Ok(Vec::new()) };
+    let digests = sector.digests(source)?;
+    let described = |block: Block| SignatureBlock {
+        key: block.shape().name,
+        efuse: block.efuse(),
+        is_of_image: digests.iter().any(|digest| block.is_of(digest)),
+    };
+    let slots = LABELS.into_iter().zip(sector.slots);
+    Ok(slots.filter_map(|(label, slot)| Some((label, slot?.map(described)))).collect())
 }
 
 struct Planned {
@@ -66,8 +97,7 @@ impl ImageFormat for Esp32 {
 
     fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, _settings: &Settings) -> Result<Box<dyn Plan>, Error> {
         let key = maker.key()?;
-        let unfit = || Unfit::KeyType { key: key.key_type(), format: NAME, takes: TAKES };
-        let block_key = BlockKey::new(key).ok_or_else(unfit)?;
+        let block_key = block_key(key)?;
         let size = source.seekable()?;
         let (length, kept) = match Sector::read(source)?.ok().filter(|sector| sector.is_meant) {
             Some(sector) => (sector.image, sector.kept(source, maker.existing, &block_key)?),
@@ -144,25 +174,20 @@ impl ImageFormat for Esp32 {
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {
-        source.seekable()?;
-        let Some(sector) = Sector::read(source)?.ok().filter(|sector| sector.blocks().count() > 0) else {
+        let blocks = signature_blocks(source)?;
+        let count = blocks.iter().filter(|(_, block)| block.is_ok()).count();
+        if count == 0 {
             return Ok(None);
-        };
-        let digests = sector.digests(source)?;
-        let mut rows = vec![("image", format!("{} bytes", sector.image))];
-        rows.extend(digests.iter().map(|digest| (digest.hash().name(), digest.to_string())));
-        rows.push(("blocks", sector.blocks().count().to_string()));
-        for (label, slot) in LABELS.into_iter().zip(&sector.slots) {
-            let words = match slot {
-                None => continue,
-                Some(Err(bad)) => format!("not valid: {}", bad.words),
-                Some(Ok(block)) => {
-                    let of = if digests.iter().any(|digest| block.is_of(digest)) { "this" } else { "another" };
-                    format!("{}, of {of} image, efuse {}", block.shape().name, block.efuse())
-                }
-            };
-            rows.push((label, words));
         }
+        let image = format!("{} bytes", source.seekable()?.saturating_sub(SECTOR));
+        let mut rows = vec![("image", image), ("blocks", count.to_string())];
+        rows.extend(blocks.into_iter().map(|(label, block)| match block {
+            Ok(SignatureBlock { key, efuse, is_of_image }) => {
+                let of = if is_of_image { "this" } else { "another" };
+                (label, format!("{key}, of {of} image, efuse {efuse}"))
+            }
+            Err(bad) => (label, format!("not valid: {}", bad.words)),
+        }));
         Ok(Some(Description { kind: "ESP32 Secure Boot v2 image", rows }))
     }
 }
@@ -240,12 +265,15 @@ fn is_erased(source: &mut Source<'_>, length: u64) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// What stands in the place of a block; nothing where it is erased flash.
+type Slot = Option<Result<Block, Bad>>;
+
 /// The last sector of a file that may be a signed image.
 struct Sector {
     /// The length of the image before it.
     image: u64,
-    /// What stands in the place of each block; nothing where it is erased flash.
-    slots: Vec<Option<Result<Block, Bad>>>,
+    /// The places of the blocks.
+    slots: Vec<Slot>,
     /// Whether it has a block, or what must have been one.
     is_meant: bool,
     /// Whether nothing stands behind the blocks.

@@ -19,7 +19,7 @@ use crate::key::{self, Weakness};
 use crate::x509::{self, verify as path};
 
 mod cms;
-mod esp32;
+pub mod esp32;
 mod format;
 pub mod mcuboot;
 mod minisign;
@@ -33,7 +33,6 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use esp32::efuse_digest;
 pub use format::{
     At, Description, Detached, Evidence, Existing, Facts, ImageFormat, Maker, Message, Named, Plan, Reading, Round,
     Setting, Settings, Signatory, Takes, Unfit, parse_number,

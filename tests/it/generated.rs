@@ -88,6 +88,8 @@ const PREPARATION: &str = r#"
     bulla sign app.bin --as raw --public-key firmware.pub --prepare app
     openssl pkeyutl -sign -inkey firmware.key -pkeyopt digest:sha256 -in app.tbs -out app.sig
     bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
+    bulla sign app.bin --as esp32 --key firmware.key -o app-esp32.bin
+    head -c -4096 app-esp32.bin | openssl dgst -sha256 -sign firmware.key -out app-esp32.sig
     cp acme/firmware/root.pem root.pem
     cp acme/firmware/root.key root.key
     bulla keygen -o new.key

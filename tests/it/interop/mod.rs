@@ -9,6 +9,7 @@ mod cms_read;
 mod devices;
 mod envelope;
 mod esp32;
+mod espsecure;
 mod keys;
 mod lint;
 mod mcuboot;
