@@ -16,6 +16,7 @@ use super::{
 use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
 
 mod block;
+mod firmware;
 
 use block::{Block, BlockKey};
 
@@ -62,7 +63,7 @@ pub type Place = (&'static str, Result<SignatureBlock, Bad>);
 
 /// The places for signature blocks of an image that are not erased flash. Nothing is verified.
 pub fn signature_blocks(source: &mut Source<'_>) -> Result<Vec<Place>, Error> {
-    let Ok(sector) = Sector::read(source)? else { return Ok(Vec::new()) };
+    let Some(sector) = Sector::read(source)?.filter(|sector| sector.is_aligned) else { return Ok(Vec::new()) };
     let digests = sector.digests(source)?;
     let described = |block: Block| SignatureBlock {
         key: block.shape().name,
@@ -99,13 +100,16 @@ impl ImageFormat for Esp32 {
         let key = maker.key()?;
         let block_key = block_key(key)?;
         let size = source.seekable()?;
-        let (length, kept) = match Sector::read(source)?.ok().filter(|sector| sector.is_meant) {
+        let (length, kept) = match Sector::read(source)?.filter(|sector| sector.is_meant) {
             Some(sector) => (sector.image, sector.kept(source, maker.existing, &block_key)?),
             None if maker.existing == Existing::Keep => return Err(Unfit::NotSigned.into()),
             None => (size, Vec::new()),
         };
         if is_erased(source, length)? {
             let why = "it holds nothing but 0xff, as erased flash does".to_owned();
+            return Err(Unfit::Malformed { why }.into());
+        }
+        if let Some(why) = misplaced(source, length)? {
             return Err(Unfit::Malformed { why }.into());
         }
         let padding = length.next_multiple_of(SECTOR) - length;
@@ -115,8 +119,7 @@ impl ImageFormat for Esp32 {
     }
 
     fn remove(&self, source: &mut Source<'_>, key: &PublicKey) -> Result<Layout, Error> {
-        source.seekable()?;
-        let Ok(sector) = Sector::read(source)? else { return Err(Unfit::NotSigned.into()) };
+        let Some(sector) = Sector::read(source)? else { return Err(Unfit::NotSigned.into()) };
         let blocks: Vec<Block> = sector.blocks().cloned().collect();
         if blocks.is_empty() {
             return Err(Unfit::NotSigned.into());
@@ -139,10 +142,13 @@ impl ImageFormat for Esp32 {
         _evidence: &Evidence<'_>,
         _settings: &Settings,
     ) -> Result<Result<Reading, Bad>, Error> {
-        source.seekable()?;
         let sector = match Sector::read(source)? {
-            Ok(sector) => sector,
-            Err(bad) => return Ok(Err(bad)),
+            Some(sector) if sector.is_aligned => sector,
+            _ => {
+                let words =
+                    "the file is not a whole number of sectors of 4096 bytes, the last of which has the signature";
+                return Ok(Err(Bad::new("size", words)));
+            }
         };
         let digests = sector.digests(source)?;
         let mut signatories = Vec::new();
@@ -164,6 +170,9 @@ impl ImageFormat for Esp32 {
         }
         if let (true, Some(bad)) = (signatories.is_empty(), skipped) {
             return Ok(Err(bad));
+        }
+        if let Some(why) = misplaced(source, sector.image)? {
+            return Ok(Err(Bad::new("place", why)));
         }
         if !sector.is_erased_behind {
             facts
@@ -252,6 +261,15 @@ fn of_block(label: &str, bad: Bad) -> Bad {
     Bad::new(bad.code, format!("{label}: {}", bad.words))
 }
 
+/// Why a device would look for the signature somewhere else than behind an image of `length` bytes.
+fn misplaced(source: &mut Source<'_>, length: u64) -> Result<Option<String>, Error> {
+    let sectors = |bytes: u64| bytes.div_ceil(SECTOR);
+    let end = firmware::end(source, length)?.filter(|&end| end > length || sectors(end) != sectors(length));
+    Ok(end.map(|end| {
+        format!("its header gives it {end} bytes, behind which a device looks for the signature, not {length}")
+    }))
+}
+
 /// Whether the first bytes of an image are all 0xff.
 fn is_erased(source: &mut Source<'_>, length: u64) -> Result<bool, Error> {
     let mut place = 0;
@@ -272,6 +290,8 @@ type Slot = Option<Result<Block, Bad>>;
 struct Sector {
     /// The length of the image before it.
     image: u64,
+    /// Whether it is a sector of the flash too.
+    is_aligned: bool,
     /// The places of the blocks.
     slots: Vec<Slot>,
     /// Whether it has a block, or what must have been one.
@@ -281,13 +301,12 @@ struct Sector {
 }
 
 impl Sector {
-    /// Reads it; bad where the image has no room for one.
-    fn read(source: &mut Source<'_>) -> Result<Result<Self, Bad>, Error> {
+    /// Reads it; none where there is no image before it.
+    fn read(source: &mut Source<'_>) -> Result<Option<Self>, Error> {
         let size = source.seekable()?;
         let image = size.saturating_sub(SECTOR);
-        if !size.is_multiple_of(SECTOR) || image == 0 {
-            let words = format!("its size is {size}, and an image and its signature fill sectors of 4096 bytes");
-            return Ok(Err(Bad::new("size", words)));
+        if image == 0 {
+            return Ok(None);
         }
         let bytes = source.span(image..size)?;
         let is_erased = |bytes: &[u8]| bytes.iter().all(|&byte| byte == 0xff);
@@ -295,7 +314,8 @@ impl Sector {
         let slot = |bytes: &[u8]| (!is_erased(bytes)).then(|| Block::read(bytes));
         let slots: Vec<_> = places.chunks(block::SIZE).map(slot).collect();
         let is_meant = slots.iter().flatten().any(Result::is_ok) || places.chunks(block::SIZE).any(Block::is_meant);
-        Ok(Ok(Self { image, slots, is_meant, is_erased_behind: is_erased(behind) }))
+        let is_aligned = image.is_multiple_of(SECTOR);
+        Ok(Some(Self { image, is_aligned, slots, is_meant, is_erased_behind: is_erased(behind) }))
     }
 
     /// Its blocks.
@@ -316,6 +336,7 @@ impl Sector {
         let malformed = |why: &str| Err(Unfit::Malformed { why: why.to_owned() }.into());
         match existing {
             _ if blocks.is_empty() => malformed("its signature sector is damaged"),
+            _ if !self.is_aligned => malformed("it is signed without padding, so that no device finds the signature"),
             Existing::Refuse => Err(Unfit::AlreadySigned.into()),
             Existing::Replace => Ok(Vec::new()),
             Existing::Keep if blocks.iter().any(|block| block.is_by(key)) => Err(Unfit::SignedByKey.into()),
