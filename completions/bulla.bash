@@ -28,6 +28,9 @@ _bulla() {
             bulla,enroll)
                 cmd="bulla__subcmd__enroll"
                 ;;
+            bulla,espsecure)
+                cmd="bulla__subcmd__espsecure"
+                ;;
             bulla,help)
                 cmd="bulla__subcmd__help"
                 ;;
@@ -106,6 +109,48 @@ _bulla() {
             bulla__subcmd__ca__subcmd__help,renew-issuing)
                 cmd="bulla__subcmd__ca__subcmd__help__subcmd__renew__subcmd__issuing"
                 ;;
+            bulla__subcmd__espsecure,digest-sbv2-public-key)
+                cmd="bulla__subcmd__espsecure__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key"
+                ;;
+            bulla__subcmd__espsecure,extract-public-key)
+                cmd="bulla__subcmd__espsecure__subcmd__extract__subcmd__public__subcmd__key"
+                ;;
+            bulla__subcmd__espsecure,generate-signing-key)
+                cmd="bulla__subcmd__espsecure__subcmd__generate__subcmd__signing__subcmd__key"
+                ;;
+            bulla__subcmd__espsecure,help)
+                cmd="bulla__subcmd__espsecure__subcmd__help"
+                ;;
+            bulla__subcmd__espsecure,sign-data)
+                cmd="bulla__subcmd__espsecure__subcmd__sign__subcmd__data"
+                ;;
+            bulla__subcmd__espsecure,signature-info-v2)
+                cmd="bulla__subcmd__espsecure__subcmd__signature__subcmd__info__subcmd__v2"
+                ;;
+            bulla__subcmd__espsecure,verify-signature)
+                cmd="bulla__subcmd__espsecure__subcmd__verify__subcmd__signature"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,digest-sbv2-public-key)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,extract-public-key)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__extract__subcmd__public__subcmd__key"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,generate-signing-key)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__generate__subcmd__signing__subcmd__key"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,help)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__help"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,sign-data)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__sign__subcmd__data"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,signature-info-v2)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__signature__subcmd__info__subcmd__v2"
+                ;;
+            bulla__subcmd__espsecure__subcmd__help,verify-signature)
+                cmd="bulla__subcmd__espsecure__subcmd__help__subcmd__verify__subcmd__signature"
+                ;;
             bulla__subcmd__help,ca)
                 cmd="bulla__subcmd__help__subcmd__ca"
                 ;;
@@ -117,6 +162,9 @@ _bulla() {
                 ;;
             bulla__subcmd__help,enroll)
                 cmd="bulla__subcmd__help__subcmd__enroll"
+                ;;
+            bulla__subcmd__help,espsecure)
+                cmd="bulla__subcmd__help__subcmd__espsecure"
                 ;;
             bulla__subcmd__help,help)
                 cmd="bulla__subcmd__help__subcmd__help"
@@ -168,6 +216,24 @@ _bulla() {
                 ;;
             bulla__subcmd__help__subcmd__ca,renew-issuing)
                 cmd="bulla__subcmd__help__subcmd__ca__subcmd__renew__subcmd__issuing"
+                ;;
+            bulla__subcmd__help__subcmd__espsecure,digest-sbv2-public-key)
+                cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key"
+                ;;
+            bulla__subcmd__help__subcmd__espsecure,extract-public-key)
+                cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__extract__subcmd__public__subcmd__key"
+                ;;
+            bulla__subcmd__help__subcmd__espsecure,generate-signing-key)
+                cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__generate__subcmd__signing__subcmd__key"
+                ;;
+            bulla__subcmd__help__subcmd__espsecure,sign-data)
+                cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__sign__subcmd__data"
+                ;;
+            bulla__subcmd__help__subcmd__espsecure,signature-info-v2)
+                cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__signature__subcmd__info__subcmd__v2"
+                ;;
+            bulla__subcmd__help__subcmd__espsecure,verify-signature)
+                cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__verify__subcmd__signature"
                 ;;
             bulla__subcmd__help__subcmd__imgtool,dumpinfo)
                 cmd="bulla__subcmd__help__subcmd__imgtool__subcmd__dumpinfo"
@@ -299,7 +365,7 @@ _bulla() {
 
     case "${cmd}" in
         bulla)
-            opts="-h -V --format --color --progress --help --version keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help"
+            opts="-h -V --format --color --progress --help --version keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1032,8 +1098,414 @@ _bulla() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bulla__subcmd__espsecure)
+            opts="-h --format --color --progress --help generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key)
+            opts="-k -o -h --keyfile --passphrase-from --output --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --keyfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__extract__subcmd__public__subcmd__key)
+            opts="-v -k -h --version --keyfile --passphrase-from --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --version)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                --keyfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__generate__subcmd__signing__subcmd__key)
+            opts="-v -s -h --version --scheme --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --version)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                --scheme)
+                    COMPREPLY=($(compgen -W "rsa3072 ecdsa256 ecdsa384" -- "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -W "rsa3072 ecdsa256 ecdsa384" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help)
+            opts="generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__extract__subcmd__public__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__generate__subcmd__signing__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__sign__subcmd__data)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__signature__subcmd__info__subcmd__v2)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__help__subcmd__verify__subcmd__signature)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__sign__subcmd__data)
+            opts="-v -k -o -a -h --version --keyfile --passphrase-from --output --append-signatures --replace --pub-key --signature --allow-published-key --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --version)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                --keyfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pub-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --signature)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__signature__subcmd__info__subcmd__v2)
+            opts="-h --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__espsecure__subcmd__verify__subcmd__signature)
+            opts="-v -k -h --version --keyfile --passphrase-from --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --version)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                -v)
+                    COMPREPLY=($(compgen -W "2" -- "${cur}"))
+                    return 0
+                    ;;
+                --keyfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -k)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bulla__subcmd__help)
-            opts="keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help"
+            opts="keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1189,6 +1661,104 @@ _bulla() {
         bulla__subcmd__help__subcmd__enroll)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure)
+            opts="generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure__subcmd__extract__subcmd__public__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure__subcmd__generate__subcmd__signing__subcmd__key)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure__subcmd__sign__subcmd__data)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure__subcmd__signature__subcmd__info__subcmd__v2)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__espsecure__subcmd__verify__subcmd__signature)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2634,7 +3204,7 @@ _bulla() {
             fi
             case "${prev}" in
                 --as)
-                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot rauc" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot rauc esp32" -- "${cur}"))
                     return 0
                     ;;
                 --key)
@@ -2824,7 +3394,7 @@ _bulla() {
             fi
             case "${prev}" in
                 --as)
-                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot rauc" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot rauc esp32" -- "${cur}"))
                     return 0
                     ;;
                 --signature)

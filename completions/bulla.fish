@@ -44,6 +44,7 @@ complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify" -d 'Check a sig
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "inspect" -d 'Say what a file is and what is in it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "ca" -d 'Administer an embedded CA'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "profile" -d 'See and check certificate profiles'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "man" -d 'Print a man page'
@@ -190,7 +191,8 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The format o
 cms\t'CMS SignedData over the whole file, for openssl'
 minisign\t'The signature file of minisign, for Ed25519 keys'
 mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
-rauc\t'Update bundle of RAUC, made of a folder or a squashfs'"
+rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
+esp32\t'An image of an ESP32 with Secure Boot v2'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for CMS, checked for others' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
@@ -280,7 +282,8 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The format
 cms\t'CMS SignedData over the whole file, for openssl'
 minisign\t'The signature file of minisign, for Ed25519 keys'
 mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
-rauc\t'Update bundle of RAUC, made of a folder or a squashfs'"
+rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
+esp32\t'An image of an ESP32 with Secure Boot v2'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE holds its own' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain to check' -r -F
@@ -759,6 +762,105 @@ complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_sub
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "dumpinfo" -d 'Say what stands in an MCUboot image'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "version" -d 'Print the version of imgtool whose command lines these are'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "generate-signing-key" -d 'Make a key for Secure Boot v2'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "extract-public-key" -d 'Write the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "digest-sbv2-public-key" -d 'Write the digest of a key for the eFuses of a chip'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "sign-data" -d 'Sign an image with Secure Boot v2'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "verify-signature" -d 'Check the signature of an image as the chip would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "signature-info-v2" -d 'Show the signature blocks of an image'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and not __fish_seen_subcommand_from generate-signing-key extract-public-key digest-sbv2-public-key sign-data verify-signature signature-info-v2 help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from generate-signing-key" -s v -l version -d 'The version of Secure Boot' -r -f -a "2\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from generate-signing-key" -s s -l scheme -d 'The type of the key' -r -f -a "rsa3072\t''
+ecdsa256\t''
+ecdsa384\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from generate-signing-key" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from generate-signing-key" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from generate-signing-key" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from generate-signing-key" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -s v -l version -d 'The version of Secure Boot' -r -f -a "2\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -s k -l keyfile -d 'The private key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -l passphrase-from -d 'Its passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from extract-public-key" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -s k -l keyfile -d 'The key, private or public' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -l passphrase-from -d 'The passphrase of a private key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -s o -l output -d 'Where the 32 bytes go' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from digest-sbv2-public-key" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -s v -l version -d 'The version of Secure Boot' -r -f -a "2\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -s k -l keyfile -d 'The private keys' -r
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l passphrase-from -d 'The passphrase of the keys: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -s o -l output -d 'Where the signed image goes, instead of to DATAFILE' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l pub-key -d 'The public halves of the keys that made the signatures' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l signature -d 'Signatures that other tools made, over all of the image with its padding' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -s a -l append-signatures -d 'Keep the signatures that the image has, and add to them'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l replace -d 'Sign anew, without the signatures that the image has'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -l allow-published-key -d 'Sign with a key whose private half is public, as those of development boards'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from sign-data" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -s v -l version -d 'The version of Secure Boot' -r -f -a "2\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -s k -l keyfile -d 'The key, private or public' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -l passphrase-from -d 'The passphrase of a private key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from verify-signature" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from signature-info-v2" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from signature-info-v2" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from signature-info-v2" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from signature-info-v2" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "generate-signing-key" -d 'Make a key for Secure Boot v2'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "extract-public-key" -d 'Write the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "digest-sbv2-public-key" -d 'Write the digest of a key for the eFuses of a chip'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "sign-data" -d 'Sign an image with Secure Boot v2'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "verify-signature" -d 'Check the signature of an image as the chip would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "signature-info-v2" -d 'Show the signature blocks of an image'
+complete -c bulla -n "__fish_bulla_using_subcommand espsecure; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and not __fish_seen_subcommand_from list show example lint help" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -833,20 +935,21 @@ complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "man" -d 'Print a man page'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "import" -d 'Take in the certificate that another CA issued'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
@@ -862,6 +965,12 @@ complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcom
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "keyinfo" -d 'Say whether a file holds a private or a public key'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "dumpinfo" -d 'Say what stands in an MCUboot image'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "version" -d 'Print the version of imgtool whose command lines these are'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from espsecure" -f -a "generate-signing-key" -d 'Make a key for Secure Boot v2'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from espsecure" -f -a "extract-public-key" -d 'Write the public half of a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from espsecure" -f -a "digest-sbv2-public-key" -d 'Write the digest of a key for the eFuses of a chip'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from espsecure" -f -a "sign-data" -d 'Sign an image with Secure Boot v2'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from espsecure" -f -a "verify-signature" -d 'Check the signature of an image as the chip would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from espsecure" -f -a "signature-info-v2" -d 'Show the signature blocks of an image'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "list" -d 'List the built-in profiles'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "show" -d 'Print a profile as TOML, with all that it extends'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from profile" -f -a "example" -d 'Print an example of a profile that has every key, with comments'

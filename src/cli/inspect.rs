@@ -349,28 +349,27 @@ fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {
 fn public_key(document: &Document) -> Result<Report, key::Error> {
     let kind = if document.kind == Kind::MinisignPublicKey { "minisign public key" } else { "public key" };
     let report = Report::of_part().field("kind", kind).line(kind);
-    if document.kind == Kind::PublicKey {
-        return Ok(bare_key(report, &document.der));
+    match PublicKey::from_document(document, Path::new("-")) {
+        // Of a type that is not supported its fingerprint can be shown all the same.
+        Err(_) if document.kind == Kind::PublicKey => Ok(key_row(report, &document.der)),
+        key => Ok(known_key(report, &key?)),
     }
-    Ok(known_key(report, &PublicKey::from_document(document, Path::new("-"))?))
 }
 
-/// A key that could be read, with the number that minisign gave it.
+/// A key that could be read: what firmware knows it by, and the number that minisign gave it.
 fn known_key(report: Report, key: &PublicKey) -> Report {
-    let report = bare_key(report, key.spki());
-    match key.id() {
-        Some(id) => report.row("key id", id.to_string()),
-        None => report,
-    }
-}
-
-/// A key that stands alone, and what firmware knows it by.
-fn bare_key(report: Report, spki: &[u8]) -> Report {
-    let hash = PublicKey::from_spki(spki).ok().and_then(|key| key_hash(&key));
-    let report = key_row(report, spki);
-    match hash {
+    let report = key_row(report, key.spki());
+    let report = match key_hash(key) {
         Some(hash) => report.row("mcuboot", format!("{}:{hash}", hash.hash())),
         None => report,
+    };
+    let report = match key.id() {
+        Some(id) => report.row("key id", id.to_string()),
+        None => report,
+    };
+    match image::esp32::efuse_digest(key) {
+        Ok(digest) => report.row("esp32 efuse", digest.to_string()),
+        Err(_) => report,
     }
 }
 
@@ -386,6 +385,6 @@ fn private_key(document: Document, args: &Args, context: &Context) -> anyhow::Re
     let key = keys::unlocked_any(file, &shown(&args.file), keys::own(args.passphrase_from.as_ref()), context)?;
     Ok(match &key {
         PrivateKey::Signing(key) => known_key(report, key.public_key()),
-        PrivateKey::X25519(_) => bare_key(report, key.spki()),
+        PrivateKey::X25519(_) => key_row(report, key.spki()),
     })
 }

@@ -136,7 +136,7 @@ pub fn public_half(path: &Path, unlock: Unlock<'_>, context: &Context) -> anyhow
     let document = key_document(path)?;
     Ok(match document.kind {
         Kind::PublicKey => document.der.to_vec(),
-        Kind::Pkcs1PublicKey => PublicKey::from_document(&document, path)?.spki().to_vec(),
+        kind if !kind.is_private_key() => PublicKey::from_document(&document, path)?.spki().to_vec(),
         _ => unlocked_any(KeyFile::from_document(document), &files::shown(path), unlock, context)?.spki().to_vec(),
     })
 }

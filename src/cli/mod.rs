@@ -14,6 +14,7 @@ mod ca;
 mod csr;
 mod enroll;
 mod error;
+mod espsecure;
 pub mod generated;
 mod imgtool;
 mod inspect;
@@ -92,6 +93,7 @@ enum Command {
     Inspect(inspect::Args),
     Ca(ca::Args),
     Imgtool(imgtool::Args),
+    Espsecure(espsecure::Args),
     Profile(profile::Args),
     Completions(generated::CompletionsArgs),
     Man(generated::ManArgs),
@@ -185,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
         Command::Imgtool(args) => imgtool::run(args, &context),
+        Command::Espsecure(args) => espsecure::run(&args, &context),
         Command::Profile(args) => profile::run(&args, &context),
         Command::Completions(args) => generated::completions(&args, &context),
         Command::Man(args) => generated::man(&args, &context),

@@ -19,6 +19,7 @@ use crate::key::{self, Weakness};
 use crate::x509::{self, verify as path};
 
 mod cms;
+pub mod esp32;
 mod format;
 pub mod mcuboot;
 mod minisign;
@@ -42,7 +43,8 @@ pub use source::{Aside, CipherKey, Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
-pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &minisign::Minisign, &mcuboot::Mcuboot, &rauc::Rauc];
+pub const FORMATS: &[&dyn ImageFormat] =
+    &[&raw::Raw, &cms::Cms, &minisign::Minisign, &mcuboot::Mcuboot, &rauc::Rauc, &esp32::Esp32];
 
 /// The format of a name.
 pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {

@@ -323,13 +323,18 @@ impl fmt::Display for Scheme {
 pub fn oid_name(oid: ObjectIdentifier) -> String {
     match const_oid::db::DB.by_oid(&oid) {
         Some(name) => name.trim_start_matches("id-ce-").trim_start_matches("id-kp-").to_owned(),
-        // A curve that wallets have made common, and that the database lacks (SEC 2 appendix A.2.1).
-        None if oid == SECP256K1 => "secp256k1".to_owned(),
-        None => oid.to_string(),
+        None => CURVES
+            .iter()
+            .find(|(curve, _)| *curve == oid)
+            .map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned()),
     }
 }
 
-const SECP256K1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.10");
+/// Curves that the database lacks (SEC 2 appendix A.2.1): one that wallets have made common, one that chips have.
+const CURVES: [(ObjectIdentifier, &str); 2] = [
+    (ObjectIdentifier::new_unwrap("1.3.132.0.10"), "secp256k1"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.1"), "secp192r1"),
+];
 
 const NULL: &[u8] = &[0x05, 0x00];
 

@@ -12,7 +12,7 @@
 //! ring, aws-lc-rs, p256, p384, crypto-bigint, pkcs8 and blake2 are named here and nowhere else. ring hashes, gives
 //! randomness and does Ed25519 and fast ECDSA; aws-lc-rs does what ring cannot (RSA keys, prehashed RSA, all pairs of
 //! curve and hash) and all that decrypts, as it wipes its keys; p256 and p384 do deterministic ECDSA (RFC 6979);
-//! crypto-bigint looks for factors of bad RSA moduli.
+//! crypto-bigint looks for factors of bad RSA moduli and reduces by good ones.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 pub mod algorithm;
 mod file;
 mod minisign;
+mod montgomery;
 mod public;
 mod published;
 mod recipient;
@@ -34,6 +35,7 @@ mod weakness;
 pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
 pub use file::{KeyFile, PrivateKey, Wrapping};
 pub use minisign::{Blake2b, KeyId};
+pub use montgomery::Montgomery;
 pub use public::PublicKey;
 pub use recipient::{Agreement, Decrypter, Recipient, RecipientType, SoftwareDecrypter, X25519Key};
 pub use software::SoftwareKey;

@@ -79,7 +79,7 @@ impl PublicKey {
     }
 
     /// Builds the key of an EC point, given uncompressed (SEC 1 section 2.3.3).
-    pub(super) fn from_ec_point(key_type: KeyType, point: &[u8]) -> Result<Self, Error> {
+    pub fn from_ec_point(key_type: KeyType, point: &[u8]) -> Result<Self, Error> {
         let curve = key_type.curve().ok_or(Error::Malformed { what: "the EC public key" })?;
         let parameters = der::asn1::AnyRef::from(&curve);
         Self::assemble(rfc5912::ID_EC_PUBLIC_KEY, Some(parameters), point)
@@ -99,6 +99,12 @@ impl PublicKey {
     pub(super) fn from_rsa_numbers(modulus: UintRef<'_>, public_exponent: UintRef<'_>) -> Result<Self, Error> {
         let der = RsaPublicKey { modulus, public_exponent }.to_der();
         Self::from_pkcs1(&der.map_err(|_| Error::Malformed { what: "the RSA public key" })?)
+    }
+
+    /// Builds an RSA key from its modulus and exponent, big-endian.
+    pub fn from_rsa_bytes(modulus: &[u8], public_exponent: &[u8]) -> Result<Self, Error> {
+        let number = |bytes| UintRef::new(bytes).map_err(|_| Error::Malformed { what: "the RSA public key" });
+        Self::from_rsa_numbers(number(modulus)?, number(public_exponent)?)
     }
 
     fn assemble(oid: ObjectIdentifier, parameters: Option<der::asn1::AnyRef<'_>>, bits: &[u8]) -> Result<Self, Error> {
@@ -157,10 +163,11 @@ impl PublicKey {
         Self { id, ..self }
     }
 
-    /// The modulus of an RSA key, big-endian without leading zeros.
-    pub(super) fn rsa_modulus(&self) -> Option<Vec<u8>> {
+    /// The modulus and the exponent of an RSA key, big-endian without leading zeros.
+    pub(super) fn rsa_numbers(&self) -> Option<(Vec<u8>, Vec<u8>)> {
         let KeyType::Rsa(_) = self.key_type else { return None };
-        RsaPublicKey::from_der(&self.bits).ok().map(|key| key.modulus.as_bytes().to_vec())
+        let key = RsaPublicKey::from_der(&self.bits).ok()?;
+        Some((key.modulus.as_bytes().to_vec(), key.public_exponent.as_bytes().to_vec()))
     }
 
     /// Checks a signature. ECDSA signatures are DER; bytes after the value, or a non-minimal encoding, are refused.

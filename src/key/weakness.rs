@@ -53,7 +53,7 @@ impl PublicKey {
         if let Some(name) = self.published() {
             return Some(Weakness::Published { name });
         }
-        let modulus = BoxedUint::from_be_slice_vartime(&self.rsa_modulus()?);
+        let modulus = BoxedUint::from_be_slice_vartime(&self.rsa_numbers()?.0);
         let remainders = remainders(&modulus);
         if let Some((prime, _)) = remainders.iter().find(|(_, remainder)| *remainder == 0) {
             return Some(Weakness::SmallFactor { prime: *prime });

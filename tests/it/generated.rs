@@ -91,6 +91,8 @@ const PREPARATION: &str = r#"
     openssl pkeyutl -sign -inkey firmware.key -pkeyopt digest:sha256 -in app.tbs -out app.sig
     bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
     bulla imgtool sign -k firmware.key -v 1.2.3 -H 32 -S 65536 --pad-header app.bin app.signed.bin
+    bulla sign app.bin --as esp32 --key firmware.key -o app-esp32.bin
+    head -c -4096 app-esp32.bin | openssl dgst -sha256 -sign firmware.key -out app-esp32.sig
     cp acme/firmware/root.pem root.pem
     cp acme/firmware/root.key root.key
     bulla keygen -o new.key

@@ -8,6 +8,8 @@ mod cms;
 mod cms_read;
 mod devices;
 mod envelope;
+mod esp32;
+mod espsecure;
 mod imgtool;
 mod keys;
 mod lint;
