@@ -317,14 +317,14 @@ pub struct Signatory {
     pub digest: Option<Digest>,
     /// Certificates that came along.
     pub certificates: Vec<Certificate>,
-    /// What the device asks of the signer's certificate besides the purpose.
-    pub rule: Option<LeafRule>,
+    /// What the device asks of each certificate of the chain, from the signer's to the anchor, besides the purpose.
+    pub rule: Option<DeviceRule>,
     /// The signing time that is claimed.
     pub signing_time: Option<Time>,
 }
 
-/// A device's own rule about the certificate of a signer.
-pub type LeafRule = fn(&Certificate) -> Result<(), Bad>;
+/// A device's own rule about a certificate of the chain.
+pub type DeviceRule = fn(&Certificate) -> Result<(), Bad>;
 
 /// How a signature says whose it is.
 pub enum Named {
@@ -345,6 +345,8 @@ pub struct Facts {
     pub security_counter: Option<u32>,
     /// The hardware that it is for, each as its format writes it.
     pub hardware: Vec<String>,
+    /// How many bytes the signature covers, where only what is signed can tell.
+    pub covered: Option<u64>,
     /// What the format restates besides: label and value, as the trusted comment.
     pub remarks: Vec<(&'static str, String)>,
 }

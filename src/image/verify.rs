@@ -171,7 +171,10 @@ fn judge(
     }
     if let Some(content) = reading.content {
         match content(source, demands)? {
-            Ok(facts) => good.facts = facts,
+            Ok(facts) => {
+                good.covered = facts.covered.unwrap_or(good.covered);
+                good.facts = facts;
+            }
             Err(bad) => return Ok(Err(bad)),
         }
     }
@@ -237,10 +240,10 @@ fn vouch(leaf: &Certificate, signatory: &Signatory, policy: &Policy) -> Result<C
             return Err(Bad::new("untrusted", "the signer's certificate is not the one that is trusted"));
         }
     };
-    match signatory.rule {
-        Some(rule) => rule(leaf).map(|()| chain),
-        None => Ok(chain),
+    if let Some(rule) = signatory.rule {
+        chain.certificates().iter().try_for_each(rule)?;
     }
+    Ok(chain)
 }
 
 impl Demands {
