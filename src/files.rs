@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 mod folder;
 mod kind;
-pub use folder::{build_folder, make_folder};
+pub use folder::{Folder, build_folder, make_folder};
 pub use kind::{Document, Kind, documents};
 
 /// Largest key, request, certificate, CRL or signature file that is read: 64 MiB.
