@@ -306,12 +306,14 @@ fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
     use image::Unfit;
     match unfit {
         Unfit::AlreadySigned => Some("add a signature with --add, or --replace what is there"),
+        Unfit::OneSignature { .. } => Some("sign it anew with --replace"),
+        Unfit::Refused(bad) if bad.code == "hash-missing" => Some("add sha256 = \"...\", as sha256sum FILE prints it"),
         Unfit::SignedByKey => Some("sign it anew with --replace"),
         Unfit::NotSigned => Some("leave --add away to make the first signature"),
         Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
         Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE"),
         Unfit::NoRoom { .. } => Some("make the image smaller, or the slot larger"),
-        Unfit::CannotRemove { .. } | Unfit::NotByKey | Unfit::Malformed { .. } => None,
+        Unfit::CannotRemove { .. } | Unfit::NotByKey | Unfit::Malformed { .. } | Unfit::Refused(_) => None,
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use const_oid::db::rfc5280;
+
 use super::{
     Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan, RSA,
     Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
@@ -10,6 +12,7 @@ use super::{
 use crate::cms::{Content, SignedData, Unsigned, digest_hash};
 use crate::files::{self, Kind};
 use crate::key::Digest;
+use crate::x509::Certificate;
 
 /// The format.
 pub struct Cms;
@@ -139,4 +142,20 @@ pub(super) fn signatory(message: &SignedData, digest: Digest, evidence: &Evidenc
         rule: None,
         signing_time: claim.signing_time,
     })
+}
+
+/// OpenSSL's purpose `smimesign`, which devices with OpenSSL ask for unless they are told otherwise: of each certificate
+/// in the chain, extKeyUsage emailProtection or none (`openssl/openssl crypto/x509/v3_purp.c`, `purpose_smime`). What it
+/// asks of keyUsage holds for every chain.
+pub(super) fn smimesign_rule(certificate: &Certificate) -> Result<(), Bad> {
+    match certificate.extended_key_usage() {
+        Ok(None) => Ok(()),
+        Ok(Some(usages)) if usages.contains(&rfc5280::ID_KP_EMAIL_PROTECTION) => Ok(()),
+        Ok(Some(_)) => {
+            let subject = certificate.subject();
+            let words = format!("extKeyUsage of {subject} lacks emailProtection, and the device asks for smimesign");
+            Err(Bad::new("device-purpose", words))
+        }
+        Err(error) => Err(Bad::new("certificate-malformed", error)),
+    }
 }

@@ -379,6 +379,10 @@ pub enum Unfit {
     KeyType { key: KeyType, format: &'static str, takes: &'static str },
     /// It is not what the format signs.
     Malformed { why: String },
+    /// The format takes one signature, and the image has it.
+    OneSignature { format: &'static str },
+    /// The device would refuse it, whoever signs.
+    Refused(Bad),
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
 }
@@ -395,6 +399,8 @@ impl Unfit {
             Self::NotByKey => "not-by-key",
             Self::KeyType { .. } => "key-type",
             Self::Malformed { .. } => "malformed",
+            Self::OneSignature { .. } => "one-signature",
+            Self::Refused(bad) => bad.code,
             Self::NoRoom { .. } => "no-room",
         }
     }
@@ -413,6 +419,8 @@ impl std::fmt::Display for Unfit {
             Self::NotByKey => f.write_str("the image has no signature of this key"),
             Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
             Self::Malformed { why } => write!(f, "the image cannot be signed: {why}"),
+            Self::OneSignature { format } => write!(f, "{format} takes one signature, and the image has it"),
+            Self::Refused(bad) => write!(f, "the device would refuse the image: {}", bad.words),
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

@@ -24,6 +24,7 @@ mod prepared;
 mod raw;
 mod sign;
 mod source;
+mod swupdate;
 mod verify;
 
 #[cfg(test)]
@@ -39,7 +40,7 @@ pub use source::{Layout, Piece, Source};
 pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
-pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms];
+pub const FORMATS: &[&dyn ImageFormat] = &[&raw::Raw, &cms::Cms, &swupdate::Swupdate];
 
 /// The format of a name.
 pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {
