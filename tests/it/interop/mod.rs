@@ -11,6 +11,7 @@ mod keys;
 mod lint;
 mod raw;
 mod requests;
+mod swupdate;
 
 use crate::harness::{Lab, Run};
 
