@@ -3204,7 +3204,7 @@ _bulla() {
             fi
             case "${prev}" in
                 --as)
-                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot rauc esp32" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot esp32 rauc swupdate" -- "${cur}"))
                     return 0
                     ;;
                 --key)
@@ -3387,14 +3387,14 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__verify)
-            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --check-purpose --format --color --progress --help"
+            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --check-purpose --cert-purpose --select --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --as)
-                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot rauc esp32" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "raw cms minisign mcuboot esp32 rauc swupdate" -- "${cur}"))
                     return 0
                     ;;
                 --signature)
@@ -3503,6 +3503,14 @@ _bulla() {
                     ;;
                 --check-purpose)
                     COMPREPLY=($(compgen -W "smimesign codesign any" -- "${cur}"))
+                    return 0
+                    ;;
+                --cert-purpose)
+                    COMPREPLY=($(compgen -W "emailProtection codeSigning" -- "${cur}"))
+                    return 0
+                    ;;
+                --select)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --format)

@@ -191,8 +191,9 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The format o
 cms\t'CMS SignedData over the whole file, for openssl'
 minisign\t'The signature file of minisign, for Ed25519 keys'
 mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
+esp32\t'An image of an ESP32 with Secure Boot v2'
 rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
-esp32\t'An image of an ESP32 with Secure Boot v2'"
+swupdate\t'An archive for SWUpdate, .swu, or a folder to make one of'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for CMS, checked for others' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
@@ -282,8 +283,9 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The format
 cms\t'CMS SignedData over the whole file, for openssl'
 minisign\t'The signature file of minisign, for Ed25519 keys'
 mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
+esp32\t'An image of an ESP32 with Secure Boot v2'
 rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
-esp32\t'An image of an ESP32 with Secure Boot v2'"
+swupdate\t'An archive for SWUpdate, .swu, or a folder to make one of'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE holds its own' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain to check' -r -F
@@ -329,6 +331,9 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l decrypt-key -d 'T
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l check-purpose -d 'What the device\'s configuration says under check-purpose; smimesign where it says nothing' -r -f -a "smimesign\t''
 codesign\t''
 any\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert-purpose -d 'The extKeyUsage that the device asks for; by default emailProtection, or none' -r -f -a "emailProtection\t''
+codeSigning\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l select -d 'The software set and mode that the device selects, as stable,main' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t''

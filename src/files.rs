@@ -29,7 +29,7 @@ mod folder;
 mod kind;
 pub use base64::{from_base64, to_base64};
 pub use commented::Commented;
-pub use folder::{build_folder, make_folder};
+pub use folder::{Folder, build_folder, make_folder};
 pub use kind::{Document, Kind, documents};
 
 /// Largest key, request, certificate, CRL or signature file that is read: 64 MiB.

@@ -312,6 +312,7 @@ fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
     use image::Unfit;
     match unfit {
         Unfit::AlreadySigned => Some("add a signature with --add, or --replace what is there"),
+        Unfit::Refused(bad) if bad.code == "hash-missing" => Some("add sha256 = \"...\", as sha256sum FILE prints it"),
         Unfit::SignedByKey => Some("sign it anew with --replace"),
         Unfit::NotSigned => Some("leave --add away to make the first signature"),
         Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
@@ -325,7 +326,8 @@ fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
         | Unfit::NotByKey
         | Unfit::Malformed { .. }
         | Unfit::Encrypted
-        | Unfit::Manifest { .. } => None,
+        | Unfit::Manifest { .. }
+        | Unfit::Refused(_) => None,
     }
 }
 

@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Error, is_temporary_name, temporary_name};
@@ -85,4 +86,32 @@ fn sync_tree(path: &Path) -> io::Result<()> {
         }
     }
     File::open(path)?.sync_all()
+}
+
+/// A folder whose files are read by their names.
+pub struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens a folder.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// Opens a regular file right in the folder: whatever the name is, nothing outside of the folder is opened.
+    pub fn file(&self, name: &str) -> io::Result<File> {
+        if matches!(name, "" | "." | "..") || name.contains(['/', '\0']) {
+            return Err(io::Error::other("it is no plain file name"));
+        }
+        // Without NONBLOCK a FIFO would hold the process up before it can be told apart.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
+            Err(Errno::LOOP) => return Err(io::Error::other("it is a symbolic link")),
+            opened => File::from(opened?),
+        };
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        Ok(file)
+    }
 }

@@ -351,6 +351,8 @@ pub struct Facts {
     pub security_counter: Option<u32>,
     /// The hardware that it is for, each as its format writes it.
     pub hardware: Vec<String>,
+    /// How many bytes the signature covers, where only what is signed can tell.
+    pub covered: Option<u64>,
     /// What the format restates besides: label and value, as the trusted comment.
     pub remarks: Vec<(&'static str, String)>,
 }
@@ -393,6 +395,8 @@ pub enum Unfit {
     OtherDigest { key: KeyType, hash: Hash },
     /// Its start is not blank, where the header goes.
     NoHeaderRoom { size: u64 },
+    /// The device would refuse it, whoever signs.
+    Refused(Bad),
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
     /// The signature is larger than a device takes, with the certificates in it.
@@ -416,6 +420,7 @@ impl Unfit {
             Self::Manifest { .. } => "manifest",
             Self::OtherDigest { .. } => "other-digest",
             Self::NoHeaderRoom { .. } => "no-header-room",
+            Self::Refused(bad) => bad.code,
             Self::NoRoom { .. } => "no-room",
             Self::SignatureTooLarge { .. } => "signature-too-large",
         }
@@ -447,6 +452,7 @@ impl std::fmt::Display for Unfit {
             Self::NoHeaderRoom { size } => {
                 write!(f, "the first {size} bytes of the image are not blank for the header")
             }
+            Self::Refused(bad) => write!(f, "the device would refuse the image: {}", bad.words),
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

@@ -24,10 +24,12 @@ mod format;
 pub mod mcuboot;
 mod minisign;
 mod prepared;
+mod purpose;
 mod rauc;
 mod raw;
 mod sign;
 mod source;
+mod swupdate;
 mod verify;
 
 #[cfg(test)]
@@ -44,7 +46,7 @@ pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
 pub const FORMATS: &[&dyn ImageFormat] =
-    &[&raw::Raw, &cms::Cms, &minisign::Minisign, &mcuboot::Mcuboot, &rauc::Rauc, &esp32::Esp32];
+    &[&raw::Raw, &cms::Cms, &minisign::Minisign, &mcuboot::Mcuboot, &esp32::Esp32, &rauc::Rauc, &swupdate::Swupdate];
 
 /// The format of a name.
 pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {

@@ -145,6 +145,14 @@ const ROWS: &[Row] = &[
         image: any_file,
         mute: (4096 - 1216 + 16) / 4,
     },
+    Row {
+        format: "swupdate",
+        settings: &[],
+        keys: &[KeyType::P256, KeyType::P384, KeyType::Rsa(2048)],
+        image: swupdate::tests::update,
+        // In each of four headers ten numbers of eight digits that mean nothing to the device; and those of the CMS.
+        mute: 4 * 80 + 32,
+    },
 ];
 
 impl Row {

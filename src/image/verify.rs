@@ -171,7 +171,10 @@ fn judge(
     }
     if let Some(content) = reading.content {
         match content(source, demands)? {
-            Ok(facts) => good.facts = facts,
+            Ok(facts) => {
+                good.covered = facts.covered.unwrap_or(good.covered);
+                good.facts = facts;
+            }
             Err(bad) => return Ok(Err(bad)),
         }
     }

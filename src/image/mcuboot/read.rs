@@ -203,6 +203,7 @@ fn facts(anatomy: &Anatomy) -> Facts {
         security_counter: counter.map(|counter| endian.of_u32(counter)),
         hardware: hardware.collect(),
         remarks: depends.into_iter().collect(),
+        covered: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::manifest::{BundleFormat, Manifest, VerityKeys};
 use super::verity::{self, BLOCK, Shape};
 use super::{
-    Bad, Error, Evidence, FOOTER, Layout, PLAIN_LIMIT, Piece, SIGNATURE_LIMIT, Settings, Source, purpose, squashfs,
+    Bad, Error, Evidence, FOOTER, Layout, PLAIN_LIMIT, Piece, SIGNATURE_LIMIT, Settings, Source, purpose_rule, squashfs,
 };
 use crate::cms::{self as message, SignedData};
 use crate::image::format::{Facts, Signatory};
@@ -90,7 +90,7 @@ impl Bundle {
         if signatory.rounds.iter().any(|(round, _)| round.scheme == Scheme::Ed25519) {
             return Err(Bad::new("algorithm", "a device takes no Ed25519 signatures, since OpenSSL takes none in CMS"));
         }
-        signatory.rule = purpose::rule(settings);
+        signatory.rule = purpose_rule(settings);
         Ok(signatory)
     }
 

@@ -311,6 +311,7 @@ impl Manifest {
             security_counter: None,
             hardware: self.text("update", "compatible").into_iter().collect(),
             remarks,
+            covered: None,
         }
     }
 

@@ -16,10 +16,12 @@
 
 use super::{
     At, Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, Maker, Piece, Plan, RSA,
-    Reading, Round, Setting, Settings, Source, Takes, Unfit, chosen_scheme, cms,
+    Reading, Round, Setting, Settings, Source, Takes, Unfit, chosen_scheme, cms, purpose,
 };
 use crate::cms::{Content, Unsigned, digest_hash};
+use crate::image::format::ChainRule;
 use crate::key::{Hash, KeyType};
+use crate::x509::Chain;
 
 use bundle::{Bundle, ENCRYPTED, check_verity};
 use manifest::{BundleFormat, Manifest, VerityKeys, unfit};
@@ -27,7 +29,6 @@ use verity::Shape;
 
 mod bundle;
 mod manifest;
-mod purpose;
 mod squashfs;
 mod verity;
 
@@ -58,6 +59,13 @@ const VERITY_SALT: Setting = Setting::signing(
     "The salt of the digest tree, 64 digits; by default the SHA-256 of the manifest",
 );
 
+/// The key of that name in a device's configuration.
+const CHECK_PURPOSE: Setting = Setting::verifying(
+    "check-purpose",
+    Takes::OneOf(&["smimesign", "codesign", "any"]),
+    "What the device's configuration says under check-purpose; smimesign where it says nothing",
+);
+
 /// A bundle ready for its signature.
 struct Planned {
     /// What comes before the signature.
@@ -82,7 +90,7 @@ impl ImageFormat for Rauc {
                 Setting { at: At::Signing, ..RSA },
                 BUNDLE_FORMAT,
                 VERITY_SALT,
-                purpose::SETTING,
+                CHECK_PURPOSE,
             ]
         }
     }
@@ -178,6 +186,25 @@ impl Plan for Planned {
         layout.push(Piece::Bytes(size.to_be_bytes().to_vec()));
         Ok(layout)
     }
+}
+
+/// What the device asks of the signer's certificates.
+fn purpose_rule(settings: &Settings) -> Option<ChainRule> {
+    match settings.text(CHECK_PURPOSE.name) {
+        None => Some(by_default),
+        Some("codesign") => Some(purpose::codesign),
+        Some("any") => None,
+        Some(_) => Some(purpose::smimesign),
+    }
+}
+
+fn by_default(chain: &Chain) -> Result<(), Bad> {
+    purpose::smimesign(chain).map_err(|bad| match bad.code {
+        purpose::CODE => {
+            Bad::new(purpose::CODE, format!("{}; a device with check-purpose=codesign does not ask for it", bad.words))
+        }
+        _ => bad,
+    })
 }
 
 /// The format of a bundle that is to be made.

@@ -20,6 +20,7 @@ mod minisign_keys;
 mod rauc;
 mod raw;
 mod requests;
+mod swupdate;
 
 use crate::harness::{Lab, Run};
 

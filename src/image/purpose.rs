@@ -1,47 +1,22 @@
-//! What a device asks of certificates by the key `check-purpose` of its configuration: rules of OpenSSL and of RAUC, which
-//! bind the CAs too.
+//! What devices with OpenSSL ask of the certificates of a signer besides what every path must hold. Their rules bind the
+//! CAs too.
 //!
 //! Sources: openssl-verification-options(1), "Checks Implied by Specific Predefined Policies"; `rauc/rauc
-//! src/signature.c`, check_purpose_code_sign.
+//! src/signature.c`, check_purpose_code_sign; `sbabic/swupdate crypto/swupdate_cms_verify_openssl.c`, check_code_sign.
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280::{ID_KP_CODE_SIGNING, ID_KP_EMAIL_PROTECTION};
 use x509_cert::ext::pkix::KeyUsages;
 
-use super::{Bad, Setting, Settings, Takes};
-use crate::image::format::ChainRule;
+use super::Bad;
 use crate::x509::{self, Certificate, Chain};
 
-/// The setting.
-pub const SETTING: Setting = Setting::verifying(
-    "check-purpose",
-    Takes::OneOf(&["smimesign", "codesign", "any"]),
-    "What the device's configuration says under check-purpose; smimesign where it says nothing",
-);
-
-/// The rule that is set.
-pub fn rule(settings: &Settings) -> Option<ChainRule> {
-    match settings.text(SETTING.name) {
-        None => Some(by_default),
-        Some("codesign") => Some(codesign),
-        Some("any") => None,
-        Some(_) => Some(smimesign),
-    }
-}
-
-fn by_default(chain: &Chain) -> Result<(), Bad> {
-    smimesign(chain).map_err(|bad| match bad.code {
-        CODE => Bad::new(CODE, format!("{}; a device with check-purpose=codesign does not ask for it", bad.words)),
-        _ => bad,
-    })
-}
-
 /// The code of a refusal.
-const CODE: &str = "device-purpose";
+pub const CODE: &str = "device-purpose";
 
 /// extKeyUsage absent, or with emailProtection, on every certificate; keyUsage of the leaf absent, or with
 /// digitalSignature or nonRepudiation.
-fn smimesign(chain: &Chain) -> Result<(), Bad> {
+pub fn smimesign(chain: &Chain) -> Result<(), Bad> {
     for certificate in chain.certificates() {
         if usages(certificate)?.is_some_and(|usages| !usages.contains(&ID_KP_EMAIL_PROTECTION)) {
             return refuse(certificate, "smimesign", "emailProtection in extKeyUsage");
@@ -52,7 +27,7 @@ fn smimesign(chain: &Chain) -> Result<(), Bad> {
 
 /// extKeyUsage with codeSigning on the leaf, absent or with it on the others; keyUsage of the leaf absent, or with
 /// digitalSignature.
-fn codesign(chain: &Chain) -> Result<(), Bad> {
+pub fn codesign(chain: &Chain) -> Result<(), Bad> {
     for certificate in chain.certificates() {
         let is_leaf = certificate.der() == chain.leaf().der();
         if !usages(certificate)?.map_or(!is_leaf, |usages| usages.contains(&ID_KP_CODE_SIGNING)) {
