@@ -43,7 +43,7 @@ pub struct Pair {
 
 impl Anatomy {
     /// Takes an image apart. Whatever does not fit is bad: areas beyond their ends or of other sizes than they say, types
-    /// where a device does not take them, values of a wrong length, a signature without a key.
+    /// where a device does not take them, values of a wrong length, a signature without a key or before the digest.
     pub fn read(source: &mut Source<'_>) -> Result<Result<Self, Bad>, Error> {
         let length = source.seekable()?;
         let start = source.span(0..length.min(HEADER_SIZE as u64))?;
@@ -171,6 +171,10 @@ impl Unprotected {
                 return Err(Bad::new("tlv-not-allowed", format!("{name} is not allowed outside the protected area")));
             }
             match tlv.kind {
+                // A device takes either order, but every image of imgtool has the digest first.
+                kind::SHA256 | kind::SHA384 | kind::SHA512 if found.digest.is_none() && !found.pairs.is_empty() => {
+                    return Err(Bad::new("tlv-order", "the digest stands behind a signature"));
+                }
                 kind::SHA256 | kind::SHA384 | kind::SHA512 => found.take_digest(tlv)?,
                 kind::SIG_PURE if tlv.value == [1] => found.is_pure = true,
                 kind::SIG_PURE => return Err(Bad::new("sig-pure", "SIG_PURE has another value than 1")),
@@ -252,5 +256,29 @@ pub fn is_key(tlv: &Tlv, key: &PublicKey, hash: Hash) -> bool {
     match tlv.kind {
         kind::KEYHASH => tlv.value == hash.digest(key_bytes(key)).bytes(),
         _ => tlv.value == key_bytes(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The digest comes before every signature; keys may stand before it.
+    #[test]
+    fn the_digest_comes_before_the_signatures() {
+        let digest = Tlv::new(kind::SHA256, [0; 32]);
+        let key = Tlv::new(kind::KEYHASH, [0; 32]);
+        let signature = Tlv::new(kind::ED25519, [0; 64]);
+        for (tlvs, code) in [
+            (vec![&digest, &key, &signature], None),
+            (vec![&key, &digest, &signature], None),
+            (vec![&key, &signature], None),
+            (vec![&key, &signature, &digest], Some("tlv-order")),
+            (vec![&key, &signature, &digest, &key, &signature], Some("tlv-order")),
+            (vec![&digest, &key, &signature, &digest], Some("digest")),
+        ] {
+            let tlvs: Vec<Tlv> = tlvs.into_iter().cloned().collect();
+            assert_eq!(Unprotected::of(&tlvs).err().map(|bad| bad.code), code, "{tlvs:?}");
+        }
     }
 }

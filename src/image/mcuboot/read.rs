@@ -2,8 +2,9 @@
 //!
 //! A bootloader is built for one type of key, and with it for one digest. It goes through all TLVs: the digest must be
 //! there and right, a key's hash says whose the next signature is, signatures of unknown keys are passed over, and the
-//! last one of a known key decides. Here each one of the trusted key has to hold. Source: mcu-tools/mcuboot
-//! `boot/bootutil/src/image_validate.c`, with its list of allowed types (`MCUBOOT_USE_TLV_ALLOW_LIST`).
+//! last one of a known key decides. Here each one of the trusted key has to hold, and the digest has to come before all
+//! of them. Source: mcu-tools/mcuboot `boot/bootutil/src/image_validate.c`, with its list of allowed types
+//! (`MCUBOOT_USE_TLV_ALLOW_LIST`).
 
 use super::anatomy::{Anatomy, Pair, is_key};
 use super::encryption;
