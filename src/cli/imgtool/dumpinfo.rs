@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::{REPLACE, format};
 use crate::cli::verify::bad_report;
 use crate::cli::{Context, Format, deliver, inspect};
-use crate::files::{Output, json_line, to_base64};
+use crate::files::{Output, json_line, to_base64, to_hex};
 use crate::image::Source;
 use crate::image::mcuboot::{Area, Dump, Fields, Header, Tlv, Trailer};
 
@@ -157,7 +157,7 @@ impl Node {
         match self {
             Self::Number(number) => json!(number),
             Self::Text(text) => json!(text),
-            Self::Bytes(bytes) => json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            Self::Bytes(bytes) => json!(to_hex(bytes)),
             Self::List(items) => items.iter().map(Self::json).collect(),
             Self::Map(rows) => {
                 rows.iter().map(|(name, node)| ((*name).to_owned(), node.json())).collect::<Map<_, _>>().into()

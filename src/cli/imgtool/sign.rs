@@ -210,8 +210,7 @@ impl Args {
         for pair in self.custom_tlv_file.chunks(2) {
             let [tag, path] = pair else { continue };
             let bytes = files::read("TLV", Path::new(path), TLV_LIMIT)?;
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            settings.add("custom-tlv", format!("{tag}=0x{hex}"));
+            settings.add("custom-tlv", format!("{tag}=0x{}", files::to_hex(&bytes)));
         }
         if self.sha != "auto" {
             settings.add("hash", format!("sha{}", self.sha));

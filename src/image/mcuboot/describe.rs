@@ -6,7 +6,8 @@ use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
 use super::trailer::{Ending, USUAL_ALIGN};
-use super::{Description, Error, MESSAGE_LIMIT, Source, hex, hex_digits};
+use super::{Description, Error, MESSAGE_LIMIT, Source, hex};
+use crate::files::to_hex;
 use crate::key::Hash;
 
 /// The most bytes of a value that are shown.
@@ -76,11 +77,11 @@ fn of_header(header: &Header) -> Vec<(&'static str, String)> {
 fn of_tlv(Tlv { kind, value }: &Tlv, endian: Endian) -> String {
     let number = || <[u8; 4]>::try_from(value.as_slice()).ok().map(|number| endian.of_u32(number).to_string());
     let words = match *kind {
-        kind::SEC_CNT => number().unwrap_or_else(|| hex_digits(value)),
+        kind::SEC_CNT => number().unwrap_or_else(|| to_hex(value)),
         kind::DEPENDENCY => dependency(value, endian),
         kind::UUID_VID | kind::UUID_CID => uuid(value),
-        _ if value.len() > SHOWN => format!("{} bytes {}...", value.len(), hex_digits(&value[..SHOWN / 4])),
-        _ => hex_digits(value),
+        _ if value.len() > SHOWN => format!("{} bytes {}...", value.len(), to_hex(&value[..SHOWN / 4])),
+        _ => to_hex(value),
     };
     format!("{} {words}", kind::name(*kind))
 }

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::{Bad, Error, MESSAGE_LIMIT, Source};
+use crate::files::{from_hex, to_hex};
 
 /// The data of one record, as imgtool has it.
 const RECORD: usize = 16;
@@ -72,7 +73,7 @@ pub fn is_hex(source: &mut Source<'_>) -> Result<bool, Error> {
 fn record(line: &[u8]) -> Result<(u8, u16, Vec<u8>), &'static str> {
     let digits = line.strip_prefix(b":").ok_or("a line does not start with a colon")?;
     let text = std::str::from_utf8(digits).map_err(|_| "a line is no text")?;
-    let bytes = super::from_hex(text).ok_or("a record is not hexadecimal")?;
+    let bytes = from_hex(text).ok_or("a record is not hexadecimal")?;
     let sum = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     match bytes.as_slice() {
         [length, a1, a0, kind, data @ .., _] if data.len() == usize::from(*length) => {
@@ -189,7 +190,7 @@ fn write(text: &mut Vec<u8>, kind: u8, address: u16, data: &[u8]) {
     let sum = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     bytes.push(sum.wrapping_neg());
     text.push(b':');
-    text.extend(super::hex_digits(&bytes).to_uppercase().bytes());
+    text.extend(to_hex(&bytes).to_uppercase().bytes());
     text.push(b'\n');
 }
 

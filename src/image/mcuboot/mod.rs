@@ -10,7 +10,6 @@
 //! Images are byte for byte those of imgtool 2.5 (mcu-tools/mcuboot `scripts/imgtool`) and are judged as the bootloader
 //! does (`boot/bootutil/src`).
 
-use super::prepared::{from_hex, hex as hex_digits};
 use super::{
     Bad, CipherKey, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker,
     Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,

@@ -14,8 +14,8 @@ use super::tlv::{self, Tlv, kind};
 use super::trailer::Ending;
 use super::{
     Bad, Error, Evidence, Facts, MESSAGE_LIMIT, Message, Named, Reading, Round, Settings, Signatory, Source, hex,
-    hex_digits,
 };
+use crate::files::to_hex;
 use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 
 /// The longest ECDSA signature of a curve that MCUboot takes: two numbers of 49 bytes in DER. Padding goes no further.
@@ -210,7 +210,7 @@ fn facts(anatomy: &Anatomy) -> Facts {
 
 /// A UUID in its usual form.
 pub fn uuid(value: &[u8]) -> String {
-    let digits = hex_digits(value);
+    let digits = to_hex(value);
     match digits.len() {
         32 => [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"),
         _ => digits,
@@ -222,8 +222,8 @@ pub fn dependency(value: &[u8], endian: super::Endian) -> String {
     match value.split_first_chunk::<4>() {
         Some(([image, ..], version)) => match version.try_into() {
             Ok(version) => format!("image {image}, {} or later", Version::from_bytes(version, endian)),
-            Err(_) => hex_digits(value),
+            Err(_) => to_hex(value),
         },
-        None => hex_digits(value),
+        None => to_hex(value),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::squashfs::MANIFEST;
 use super::{Error, Facts, Unfit};
-use crate::image::prepared::{from_hex, hex};
+use crate::files::{from_hex, to_hex};
 use crate::key::{Hash, Hasher};
 
 /// Most bytes of a manifest: the signature of a verity bundle holds it, and is itself bounded by as many.
@@ -297,8 +297,8 @@ impl Manifest {
     pub fn set_verity(&mut self, verity: &VerityKeys) {
         let VerityKeys { hash, salt, size } = verity;
         self.set_format(BundleFormat::Verity);
-        self.set("bundle", "verity-hash", &hex(hash));
-        self.set("bundle", "verity-salt", &hex(salt));
+        self.set("bundle", "verity-hash", &to_hex(hash));
+        self.set("bundle", "verity-salt", &to_hex(salt));
         self.set("bundle", "verity-size", &size.to_string());
     }
 
