@@ -105,7 +105,7 @@ impl ImageFormat for Esp32 {
             None if maker.existing == Existing::Keep => return Err(Unfit::NotSigned.into()),
             None => (size, Vec::new()),
         };
-        if is_erased(source, length)? {
+        if source.is_filled(0..length, 0xff)? {
             let why = "it holds nothing but 0xff, as erased flash does".to_owned();
             return Err(Unfit::Malformed { why }.into());
         }
@@ -268,19 +268,6 @@ fn misplaced(source: &mut Source<'_>, length: u64) -> Result<Option<String>, Err
     Ok(end.map(|end| {
         format!("its header gives it {end} bytes, behind which a device looks for the signature, not {length}")
     }))
-}
-
-/// Whether the first bytes of an image are all 0xff.
-fn is_erased(source: &mut Source<'_>, length: u64) -> Result<bool, Error> {
-    let mut place = 0;
-    while place < length {
-        let end = length.min(place + SECTOR);
-        if source.span(place..end)?.iter().any(|&byte| byte != 0xff) {
-            return Ok(false);
-        }
-        place = end;
-    }
-    Ok(true)
 }
 
 /// What stands in the place of a block; nothing where it is erased flash.

@@ -216,6 +216,22 @@ impl<'a> Source<'a> {
         Ok(bytes)
     }
 
+    /// Whether a span of a seekable image holds nothing but one byte.
+    pub fn is_filled(&mut self, span: Range<u64>, byte: u8) -> Result<bool, Error> {
+        let mut buffer = vec![0; BUFFER];
+        let mut place = span.start;
+        while place < span.end {
+            // At most BUFFER, which a usize holds.
+            let part = &mut buffer[..(span.end - place).min(BUFFER as u64) as usize];
+            self.read_at(part, place)?;
+            if part.iter().any(|found| *found != byte) {
+                return Ok(false);
+            }
+            place += part.len() as u64;
+        }
+        Ok(true)
+    }
+
     /// Returns a file of a seekable image, for a program that opens it.
     pub fn file(&self) -> Result<File, Error> {
         match &self.reader {
@@ -445,6 +461,16 @@ mod tests {
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Aside { .. })));
         let beyond = Layout::new([Piece::Span(4..7)]);
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn a_span_is_filled_where_no_byte_of_it_is_another() {
+        let long = [&[7; BUFFER + 2][..], &[8]].concat();
+        let end = long.len() as u64;
+        for (span, is_filled) in [(0..end - 1, true), (0..end, false), (end - 1..end, false), (3..3, true)] {
+            assert_eq!(with_source(&long, |source| source.is_filled(span.clone(), 7)).unwrap(), is_filled, "{span:?}");
+        }
+        assert!(with_source(&long, |source| source.is_filled(end..end + 1, 7)).is_err());
     }
 
     #[test]

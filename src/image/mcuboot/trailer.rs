@@ -1,7 +1,7 @@
 //! The slot that an image is for, and the trailer at its end, where the bootloader keeps the state of an upgrade.
 
 use super::header::Endian;
-use super::{Bad, Error, Layout, Piece, Source};
+use super::{Bad, Error, Piece, Source};
 
 /// The end of the trailer.
 const MAGIC_SIZE: u64 = 16;
@@ -179,7 +179,7 @@ impl Ending {
             None => Vec::new(),
         };
         let Some((max_align, endian)) = align_of(&magic) else {
-            let is_slot = slot_size == Some(length) && is_erased(source, end..length, erased)?;
+            let is_slot = slot_size == Some(length) && source.is_filled(end..length, erased)?;
             return Ok(if is_slot { Ok(Self::Erased { size: length, erased }) } else { Err(trailing()) });
         };
         let least = max_align * 2 + magic_field(max_align);
@@ -189,7 +189,7 @@ impl Ending {
         let image_ok = length - magic_field(max_align) - max_align;
         let mark = source.span(image_ok..image_ok + 1)?;
         let is_clean =
-            is_erased(source, end..image_ok, erased)? && is_erased(source, image_ok + 1..length - MAGIC_SIZE, erased)?;
+            source.is_filled(end..image_ok, erased)? && source.is_filled(image_ok + 1..length - MAGIC_SIZE, erased)?;
         let image_ok = match mark.as_slice() {
             [SET] => Some(true),
             [other] if *other == erased => None,
@@ -218,20 +218,12 @@ pub fn align_of(magic: &[u8]) -> Option<(u64, Endian)> {
     })
 }
 
-fn is_erased(source: &mut Source<'_>, span: std::ops::Range<u64>, erased: u8) -> Result<bool, Error> {
-    let mut is_erased = true;
-    source.lay_out(&Layout::new([Piece::Span(span)]), &mut |bytes| {
-        is_erased &= bytes.iter().all(|byte| *byte == erased);
-        Ok(())
-    })?;
-    Ok(is_erased)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::image::Layout;
 
     const USUAL: Slot =
         Slot { size: None, align: 1, max_align: 8, max_sectors: 128, overwrite_only: false, content_keys: 0 };
