@@ -229,7 +229,7 @@ pub(super) fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy
         .field("verdict", "good")
         .field("file", file.to_string_lossy().into_owned())
         .field("as", format.name())
-        .field("covered", good.covered)
+        .field("covered", good.facts.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
     if let Some(chain) = &good.chain {
@@ -274,7 +274,7 @@ pub(super) fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy
         report = report.row(label, printable(value));
     }
     let whole = if format.is_detached() { ", the whole file" } else { "" };
-    report.line(row("covered", &format!("{} bytes{whole}", good.covered)))
+    report.line(row("covered", &format!("{} bytes{whole}", good.facts.covered)))
 }
 
 /// The report of a file that did not.

@@ -76,8 +76,7 @@ impl ImageFormat for Cms {
         let (digest, covered) = source.digest(hash)?;
         Ok(signatory(&message, digest, evidence).map(|signatory| Reading {
             signatories: vec![signatory],
-            covered,
-            facts: Facts::default(),
+            facts: Facts { covered, ..Facts::default() },
             content: None,
         }))
     }

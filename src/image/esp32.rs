@@ -152,7 +152,7 @@ impl ImageFormat for Esp32 {
         };
         let digests = sector.digests(source)?;
         let mut signatories = Vec::new();
-        let mut facts = Facts::default();
+        let mut facts = Facts { covered: sector.image, ..Facts::default() };
         let mut skipped = None;
         for (label, slot) in LABELS.into_iter().zip(&sector.slots) {
             let Some(slot) = slot else { continue };
@@ -179,7 +179,7 @@ impl ImageFormat for Esp32 {
                 .remarks
                 .push(("unsigned", "the bytes behind the blocks are not 0xff; no device reads them".to_owned()));
         }
-        Ok(Ok(Reading { signatories, covered: sector.image, facts, content: None }))
+        Ok(Ok(Reading { signatories, facts, content: None }))
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -282,12 +282,15 @@ pub struct Detached<'a> {
 
 impl Evidence<'_> {
     /// The key that a signature without a name is checked with: the trusted one, or that of the certificate that was
-    /// given, which must be given where trust is in anchors.
-    pub fn key(&self) -> Result<PublicKey, Error> {
+    /// given, which must be given where trust is in anchors. There the certificate is evidence, and one whose key is not
+    /// accepted is wrong evidence.
+    pub fn key(&self) -> Result<Result<PublicKey, Bad>, Error> {
         match (&self.policy.trust, self.signer) {
-            (Trust::Key(key), _) => Ok(key.clone()),
-            (Trust::Certificate(certificate), _) => Ok(certificate.public_key()?),
-            (Trust::Anchors(_), Some(certificate)) => Ok(certificate.public_key()?),
+            (Trust::Key(key), _) => Ok(Ok(key.clone())),
+            (Trust::Certificate(certificate), _) => Ok(Ok(certificate.public_key()?)),
+            (Trust::Anchors(_), Some(certificate)) => {
+                Ok(certificate.public_key().map_err(|error| Bad::new("certificate-key", error)))
+            }
             (Trust::Anchors(_), None) => Err(Error::CertificateNeeded),
         }
     }
@@ -302,11 +305,9 @@ impl Evidence<'_> {
 pub struct Reading {
     /// Who signed, in the image's order. None is an image without a signature.
     pub signatories: Vec<Signatory>,
-    /// The number of bytes of the image that each signature covers, directly or through what it signs.
-    pub covered: u64,
     /// What the image says of itself under the signatures.
     pub facts: Facts,
-    /// What is looked at only after a signature holds.
+    /// What is looked at only after a signature holds, and then says what the image is instead of `facts`.
     pub content: Option<Content>,
 }
 
@@ -345,14 +346,14 @@ pub enum Named {
 /// What an image says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// The number of bytes of the image that the signature covers, directly or through what it signs.
+    pub covered: u64,
     /// The version, as its format writes it.
     pub version: Option<String>,
     /// The security counter, which a device never lets go down.
     pub security_counter: Option<u32>,
     /// The hardware that it is for, each as its format writes it.
     pub hardware: Vec<String>,
-    /// How many bytes the signature covers, where only what is signed can tell.
-    pub covered: Option<u64>,
     /// What the format restates besides: label and value, as the trusted comment.
     pub remarks: Vec<(&'static str, String)>,
 }

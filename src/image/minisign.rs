@@ -131,8 +131,8 @@ impl ImageFormat for Minisign {
             rule: None,
             signing_time: None,
         };
-        let facts = Facts { remarks: vec![("trusted comment", trusted)], ..Facts::default() };
-        Ok(Ok(Reading { signatories: vec![signatory], covered, facts, content: None }))
+        let facts = Facts { covered, remarks: vec![("trusted comment", trusted)], ..Facts::default() };
+        Ok(Ok(Reading { signatories: vec![signatory], facts, content: None }))
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -53,12 +53,9 @@ impl ImageFormat for Raw {
         evidence: &Evidence<'_>,
         settings: &Settings,
     ) -> Result<Result<Reading, Bad>, Error> {
-        let key = match evidence.key() {
-            // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
-            Err(Error::X509(error)) if evidence.signer.is_some() => {
-                return Ok(Err(Bad::new("certificate-key", error)));
-            }
-            key => key?,
+        let key = match evidence.key()? {
+            Ok(key) => key,
+            Err(bad) => return Ok(Err(bad)),
         };
         let (scheme, is_p1363) = scheme(&key, settings)?;
         let signature = if is_p1363 {
@@ -78,7 +75,8 @@ impl ImageFormat for Raw {
             rule: None,
             signing_time: None,
         };
-        Ok(Ok(Reading { signatories: vec![signatory], covered, facts: Facts::default(), content: None }))
+        let facts = Facts { covered, ..Facts::default() };
+        Ok(Ok(Reading { signatories: vec![signatory], facts, content: None }))
     }
 
     fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -73,8 +73,6 @@ pub struct Good {
     pub scheme: Scheme,
     /// The digest of the image; none where the scheme took the image itself.
     pub digest: Option<Digest>,
-    /// The number of bytes that the signature covers.
-    pub covered: u64,
     /// When the signer claims to have signed. Nothing was judged by it.
     pub signing_time: Option<Time>,
     /// What the image says of itself, under the signature.
@@ -154,7 +152,6 @@ fn judge(
                 chain,
                 scheme,
                 digest: signatory.digest.clone(),
-                covered: reading.covered,
                 signing_time: signatory.signing_time,
                 facts: reading.facts.clone(),
             })
@@ -171,10 +168,7 @@ fn judge(
     }
     if let Some(content) = reading.content {
         match content(source, demands)? {
-            Ok(facts) => {
-                good.covered = facts.covered.unwrap_or(good.covered);
-                good.facts = facts;
-            }
+            Ok(facts) => good.facts = facts,
             Err(bad) => return Ok(Err(bad)),
         }
     }

@@ -28,10 +28,9 @@ pub fn read(
     settings: &Settings,
 ) -> Result<Result<Reading, Bad>, Error> {
     options::check_words(settings)?;
-    let key = match evidence.key() {
-        // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
-        Err(Error::X509(error)) if evidence.signer.is_some() => return Ok(Err(Bad::new("certificate-key", error))),
-        key => key?,
+    let key = match evidence.key()? {
+        Ok(key) => key,
+        Err(bad) => return Ok(Err(bad)),
     };
     let erased = options::erased(settings).unwrap_or(options::ERASED);
     if let Err(bad) = hex::decode(source, erased)? {
@@ -60,7 +59,7 @@ pub fn read(
     let only =
         settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
     let signatories = anatomy.pairs.iter().map(|pair| signatory(pair, &digest, pure.as_deref(), only)).collect();
-    Ok(Ok(Reading { signatories, covered: anatomy.signed, facts: facts(&anatomy), content: None }))
+    Ok(Ok(Reading { signatories, facts: facts(&anatomy), content: None }))
 }
 
 /// Refuses what a bootloader does not start, or cannot without parts that are not known here.
@@ -200,11 +199,11 @@ fn facts(anatomy: &Anatomy) -> Facts {
     let dependencies: Vec<String> = dependencies.map(|tlv| dependency(&tlv.value, endian)).collect();
     let depends = (!dependencies.is_empty()).then(|| ("depends", dependencies.join("; ")));
     Facts {
+        covered: anatomy.signed,
         version: Some(anatomy.header.version.to_string()),
         security_counter: counter.map(|counter| endian.of_u32(counter)),
         hardware: hardware.collect(),
         remarks: depends.into_iter().collect(),
-        covered: None,
     }
 }
 

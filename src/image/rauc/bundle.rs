@@ -102,12 +102,12 @@ impl Bundle {
                 // The payload holds without it, and who asks for what it says gets no for an answer.
                 Err(error @ Error::Program { .. }) => {
                     let remarks = vec![("format", "plain".to_owned()), ("manifest", format!("not read: {error}"))];
-                    return Ok(Ok(Facts { remarks, ..Facts::default() }));
+                    return Ok(Ok(Facts { covered: self.signed, remarks, ..Facts::default() }));
                 }
                 read => inner_manifest(read?),
             },
         };
-        Ok(manifest.map(|manifest| manifest.facts(self.format())))
+        Ok(manifest.map(|manifest| Facts { covered: self.signed, ..manifest.facts(self.format()) }))
     }
 
     /// What the bundle says of itself, label and value.

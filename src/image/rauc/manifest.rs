@@ -308,10 +308,9 @@ impl Manifest {
         remarks.extend(self.described());
         Facts {
             version: self.text("update", "version"),
-            security_counter: None,
             hardware: self.text("update", "compatible").into_iter().collect(),
             remarks,
-            covered: None,
+            ..Facts::default()
         }
     }
 

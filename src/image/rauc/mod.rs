@@ -151,7 +151,6 @@ impl ImageFormat for Rauc {
         };
         Ok(bundle.signatory(digest, evidence, settings).map(|signatory| Reading {
             signatories: vec![signatory],
-            covered: bundle.signed,
             facts: Facts::default(),
             content: Some(Box::new(move |source, _| bundle.facts(source))),
         }))

@@ -157,7 +157,6 @@ impl ImageFormat for Swupdate {
             signatory.rule = Some(rule);
             Reading {
                 signatories: vec![signatory],
-                covered: update.text.len() as u64,
                 facts: Facts::default(),
                 content: Some(Box::new(move |source, demands| {
                     let selection = selection.as_ref().map(|(set, mode)| (set.as_str(), mode.as_str()));
@@ -315,7 +314,7 @@ impl Update {
             let words = format!("{}: not named in {DESCRIPTION}, and not signed", files.ignored.join(", "));
             remarks.push(("ignored", words));
         }
-        let covered = Some(self.text.len() as u64 + files.covered);
+        let covered = self.text.len() as u64 + files.covered;
         Ok(Facts { version, hardware, covered, remarks, ..Facts::default() })
     }
 }
