@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{
-    Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan, RSA,
+    At, Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan, RSA,
     Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
 };
 use crate::cms::{Content, SignedData, Unsigned, digest_hash};
@@ -24,7 +24,8 @@ impl ImageFormat for Cms {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[HASH, RSA]
+        // A message names its scheme itself.
+        &[Setting { at: At::Signing, ..HASH }, Setting { at: At::Signing, ..RSA }]
     }
 
     fn is_detached(&self) -> bool {
@@ -46,12 +47,8 @@ impl ImageFormat for Cms {
         &self,
         source: &mut Source<'_>,
         evidence: &Evidence<'_>,
-        settings: &Settings,
+        _settings: &Settings,
     ) -> Result<Result<Reading, Bad>, Error> {
-        if settings.has("hash") || settings.has("rsa") {
-            let name = if settings.has("hash") { "hash" } else { "rsa" };
-            return Err(Error::setting(name, "a CMS message names its scheme itself"));
-        }
         let parsed = match evidence.signature {
             Some(signature) => parse(signature.bytes, signature.path),
             None => parse(&source.message(files::DOCUMENT_LIMIT)?, source.path()),

@@ -84,6 +84,13 @@ const ROWS: &[Row] = &[
         mute: 0,
     },
     Row { format: "cms", settings: &[], keys: ALL_KEYS, image: any_file, mute: 32 },
+    Row {
+        format: "cms",
+        settings: &[("hash", "sha384"), ("rsa", "pkcs1")],
+        keys: &[KeyType::Rsa(2048)],
+        image: any_file,
+        mute: 32,
+    },
     // The untrusted comment is not signed, nor is the key id in twelve characters of base64.
     Row { format: "minisign", settings: &[], keys: &[KeyType::Ed25519], image: any_file, mute: 20 + 12 },
     Row {
@@ -208,11 +215,7 @@ impl Row {
             signer: Some(signatory.chain.leaf()),
             policy: &signatory.policy,
         };
-        let settings = match self.format {
-            // A CMS message names its scheme itself.
-            "cms" => Settings::default(),
-            _ => self.settings(At::Verifying),
-        };
+        let settings = self.settings(At::Verifying);
         let judged = if is_detached { image } else { product };
         with_source(judged, |source| verify(self.format(), source, &evidence, &settings)).unwrap()
     }
@@ -307,7 +310,7 @@ fn what_is_read_is_what_was_planned() {
             signer: Some(signatory.chain.leaf()),
             policy: &signatory.policy,
         };
-        let settings = if row.format == "cms" { Settings::default() } else { row.settings(At::Verifying) };
+        let settings = row.settings(At::Verifying);
         let judged = if row.format().is_detached() { image } else { &product };
         let reading = with_source(judged, |source| row.format().read(source, &evidence, &settings)).unwrap();
         let reading = reading.unwrap_or_else(|bad| panic!("{}: {bad:?}", row.format));
