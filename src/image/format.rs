@@ -232,12 +232,6 @@ pub trait Plan {
     /// signature covers the first.
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error>;
 
-    /// The bytes that the first signature is over, itself or by their digest, where they are a row of the image: for
-    /// tools that hash what they sign.
-    fn covered(&self) -> Option<&Layout> {
-        None
-    }
-
     /// The product: the signed image, or the signature where that is detached. ECDSA signatures are DER.
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error>;
 }

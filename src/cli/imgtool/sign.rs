@@ -13,9 +13,9 @@ use crate::cli::report::Report;
 use crate::cli::sign::{check_key, report, write};
 use crate::cli::{Context, product, signature};
 use crate::files::{self, shown, shown_output};
-use crate::image::mcuboot::is_hex;
-use crate::image::{self, Existing, Maker, Message, Round, Settings, Source};
-use crate::key::{Hash, KeyRef, PublicKey, Signer, SoftwareKey};
+use crate::image::mcuboot::{self, is_hex};
+use crate::image::{self, Existing, Maker, Round, Settings, Source};
+use crate::key::{KeyRef, PublicKey, Signer, SoftwareKey};
 
 /// Make an MCUboot image of a firmware
 ///
@@ -307,12 +307,6 @@ impl Job<'_> {
         context.done(report(infile, outfile, format(), signed.scheme, self.maker.key))
     }
 
-    /// The hash of an image without a key.
-    fn hash(&self) -> Hash {
-        let chosen = Hash::ALL.into_iter().find(|hash| self.settings.text("hash") == Some(hash.name()));
-        chosen.unwrap_or(Hash::Sha256)
-    }
-
     /// Writes what another tool has to sign.
     fn export(&self, vector: Vector, context: &Context) -> anyhow::Result<ExitCode> {
         let Args { infile, outfile, .. } = self.args;
@@ -325,16 +319,11 @@ impl Job<'_> {
         let output = product::output(outfile, REPLACE, context)?;
         let mut observe = |_| {};
         let mut source = open(infile, &mut observe)?;
-        let plan = format().plan(&mut source, &self.maker, &self.settings).map_err(in_words_of_imgtool)?;
-        let payload = plan.covered().cloned().unwrap_or_default();
+        let vectors = mcuboot::to_be_signed(&mut source, &self.maker, &self.settings);
+        let (payload, digest) = vectors.map_err(in_words_of_imgtool)?;
         match vector {
             Vector::Payload => write(&mut source, &payload, output)?,
-            Vector::Digest => match plan.round(&[])?.map(|round| round.message) {
-                Some(Message::Digest(digest)) => output.write(digest.bytes())?,
-                // Ed25519 takes the digest for its message.
-                Some(Message::Bytes(digest)) => output.write(&digest)?,
-                None => output.write(source.digest_of(&payload, self.hash())?.bytes())?,
-            },
+            Vector::Digest => output.write(digest.bytes())?,
         }
         drop(source);
         let word = if vector == Vector::Payload { "payload" } else { "digest" };

@@ -14,7 +14,7 @@ use super::{
     Bad, CipherKey, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker,
     Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
 };
-use crate::key::{Hash, PublicKey, Scheme};
+use crate::key::{Digest, Hash, PublicKey, Scheme};
 
 mod anatomy;
 mod body;
@@ -75,6 +75,17 @@ impl ImageFormat for Mcuboot {
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {
         describe::describe(source)
     }
+}
+
+/// What the key of `maker` has to sign of an image, as it is before it is encrypted, and the digest of that: for tools
+/// that take the one or the other.
+pub fn to_be_signed(
+    source: &mut Source<'_>,
+    maker: &Maker<'_>,
+    settings: &Settings,
+) -> Result<(Layout, Digest), Error> {
+    let plan::Planned { plain, digest, .. } = plan::Planned::new(source, maker, settings)?;
+    Ok((plain, digest))
 }
 
 /// The scheme of a signature's type in an image with a digest of this hash.

@@ -15,7 +15,9 @@ use crate::key::{Digest, Hash, PublicKey, Scheme};
 /// An image that lacks nothing but its signature.
 pub struct Planned {
     /// All that is signed: header, payload, protected TLVs. The payload is as it is before it is encrypted.
-    plain: Layout,
+    pub plain: Layout,
+    /// Its digest.
+    pub digest: Digest,
     /// The same as it stands in the image.
     signed: Layout,
     /// The unprotected TLVs before the signature and its key.
@@ -113,7 +115,8 @@ impl Planned {
         }
         let ending = options::ending(settings, &slot)?;
         let frame = Frame { endian: options::endian(settings), slot, ending, hex_address };
-        Ok(Self { plain, signed, before: digest_tlvs(&digest, is_pure), after, signature, frame })
+        let before = digest_tlvs(&digest, is_pure);
+        Ok(Self { plain, digest, signed, before, after, signature, frame })
     }
 
     /// Lays out an image that has its header, for one more signature or for a new one.
@@ -154,7 +157,7 @@ impl Planned {
             (digest_tlvs(&digest, is_pure), after)
         };
         let signature = signature(source, &plain, &digest, is_pure, maker.key, settings)?;
-        Ok(Self { plain, signed, before, after, signature, frame })
+        Ok(Self { plain, digest, signed, before, after, signature, frame })
     }
 
     /// The product, and where its TLVs end.
@@ -172,10 +175,6 @@ impl Planned {
 impl Plan for Planned {
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error> {
         Ok(self.signature.as_ref().filter(|_| signatures.is_empty()).map(|signature| signature.round.clone()))
-    }
-
-    fn covered(&self) -> Option<&Layout> {
-        Some(&self.plain)
     }
 
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {
