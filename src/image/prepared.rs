@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::format::{Existing, ImageFormat, Maker, Message, Round, Settings};
-use super::sign::check;
+use super::sign::{check, checked};
 use super::{Error, Layout, Source};
 use crate::files::{Document, Kind, from_hex, to_hex};
 use crate::key::{self, KeyId, PublicKey, Scheme};
@@ -85,22 +85,12 @@ impl Prepared {
         if (&round.scheme, &round.message) != (&self.scheme, &self.message) {
             return Err(Error::PreparedDiffers);
         }
-        let signature = self.in_der(signature, &round)?;
-        check(&self.key, &round, &signature)?;
+        let signature = checked(&self.key, &round, signature.to_vec())?;
         let signatures = [self.signatures, vec![signature]].concat();
         Ok(match plan.round(&signatures)? {
             None => Step::Done(plan.attach(source, &signatures)?),
             Some(Round { scheme, message }) => Step::Again(Box::new(Self { signatures, scheme, message, ..self })),
         })
-    }
-
-    /// An ECDSA signature in DER: as it is where it holds, else read as r‖s.
-    fn in_der(&self, signature: &[u8], round: &Round) -> Result<Vec<u8>, Error> {
-        let is_ecdsa = matches!(round.scheme, Scheme::Ecdsa(_));
-        if is_ecdsa && check(&self.key, round, signature).is_err() {
-            return Ok(self.key.ecdsa_from_p1363(signature)?);
-        }
-        Ok(signature.to_vec())
     }
 
     /// The bytes that another tool has to sign: the digest, where [`Message`] is one, else the message.
