@@ -25,7 +25,7 @@ pub struct Source<'a> {
     path: PathBuf,
     reader: Reader,
     copy: Option<&'a mut dyn Write>,
-    observe: &'a mut dyn FnMut(u64),
+    observe: Box<dyn FnMut(u64) + 'a>,
     passed: u64,
 }
 
@@ -40,7 +40,7 @@ enum Reader {
 impl<'a> Source<'a> {
     /// Opens `path`; `-` is standard input. A [folder](Self::folder) is for formats that make an archive of it. `observe`
     /// is told how many bytes have been read, from time to time.
-    pub fn open(path: &Path, observe: &'a mut dyn FnMut(u64)) -> Result<Self, files::Error> {
+    pub fn open(path: &Path, observe: impl FnMut(u64) + 'a) -> Result<Self, files::Error> {
         let reader = match files::size(path).filter(|_| path != Path::new("-")) {
             Some(_) => {
                 let (file, length) = files::open_regular("image", path)?;
@@ -49,12 +49,16 @@ impl<'a> Source<'a> {
             None if path != Path::new("-") && path.is_dir() => Reader::Folder,
             None => Reader::Stream(files::open("image", path)?),
         };
-        Ok(Self { path: path.to_owned(), reader, copy: None, observe, passed: 0 })
+        Ok(Self::new(path, reader, observe))
     }
 
     /// Takes bytes in memory; `path` is for messages.
-    pub fn from_bytes(path: &Path, bytes: Vec<u8>, observe: &'a mut dyn FnMut(u64)) -> Self {
-        Self { path: path.to_owned(), reader: Reader::Bytes(Zeroizing::new(bytes)), copy: None, observe, passed: 0 }
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, observe: impl FnMut(u64) + 'a) -> Self {
+        Self::new(path, Reader::Bytes(Zeroizing::new(bytes)), observe)
+    }
+
+    fn new(path: &Path, reader: Reader, observe: impl FnMut(u64) + 'a) -> Self {
+        Self { path: path.to_owned(), reader, copy: None, observe: Box::new(observe), passed: 0 }
     }
 
     /// Writes every byte of the image to `copy` too.
@@ -439,7 +443,7 @@ mod tests {
     use super::*;
 
     fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
     }
 
     #[test]
@@ -502,9 +506,7 @@ mod tests {
     #[test]
     fn a_copy_is_what_was_read() {
         let mut copy = Vec::new();
-        let mut observe = |_| {};
-        let mut source =
-            Source::from_bytes(Path::new("image"), b"abcdef".to_vec(), &mut observe).copy_to(Some(&mut copy));
+        let mut source = Source::from_bytes(Path::new("image"), b"abcdef".to_vec(), |_| {}).copy_to(Some(&mut copy));
         assert_eq!(source.seekable().unwrap(), 6);
         assert_eq!(source.span(2..4).unwrap(), b"cd");
         drop(source);

@@ -222,7 +222,7 @@ impl Row {
 }
 
 fn with_source<T>(image: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-    work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), &mut |_| {}))
+    work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), |_| {}))
 }
 
 fn each(mut check: impl FnMut(&Row, &Signatory, &[u8])) {

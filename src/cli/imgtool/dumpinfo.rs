@@ -54,8 +54,7 @@ fn form() -> impl TypedValueParser<Value = Format> {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let output = args.outfile.as_deref().map(|path| Output::new(path, REPLACE)).transpose()?;
-    let mut observe = |_| {};
-    let mut source = Source::open(&args.imgfile, &mut observe)?;
+    let mut source = Source::open(&args.imgfile, |_| {})?;
     let described = format().describe(&mut source)?;
     let dump = match Dump::read(&mut source)? {
         Ok(dump) => dump,

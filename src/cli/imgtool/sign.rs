@@ -8,10 +8,9 @@ use clap::{ArgMatches, ValueEnum};
 use super::{REPLACE, format, has_hex_name};
 use crate::cli::error::Usage;
 use crate::cli::keys::{self, PassphraseFrom};
-use crate::cli::progress::Progress;
 use crate::cli::report::Report;
 use crate::cli::sign::{check_key, report, write};
-use crate::cli::{Context, product, signature};
+use crate::cli::{Context, product, progress, signature};
 use crate::files::{self, shown, shown_output};
 use crate::image::mcuboot::{self, is_hex};
 use crate::image::{self, Existing, Maker, Round, Settings, Source};
@@ -287,9 +286,7 @@ impl Job<'_> {
         let fixed = fix_sig.as_deref().map(read_signature).transpose()?;
         let output = product::output(outfile, REPLACE, context)?;
         let sig_out = self.args.sig_out.as_deref().map(|path| product::output(path, REPLACE, context)).transpose()?;
-        let mut progress = Progress::new(context, "signing", files::size(infile));
-        let mut observe = |done| progress.observe(done);
-        let mut source = open(infile, &mut observe)?;
+        let mut source = hex_or_bytes(progress::open(context, "signing", infile)?)?;
         let signed = match &fixed {
             None => image::sign(format(), &mut source, self.signer, &self.maker, &self.settings),
             Some(signature) => {
@@ -300,7 +297,6 @@ impl Job<'_> {
         let signed = signed.map_err(in_words_of_imgtool)?;
         write(&mut source, &signed.layout, output)?;
         drop(source);
-        drop(progress);
         if let Some(sig_out) = sig_out {
             sig_out.write(files::to_base64(&signed.signatures.concat()).as_bytes())?;
         }
@@ -317,8 +313,7 @@ impl Job<'_> {
             return Err(Usage("--pure signs the payload itself: --vector-to-sign payload".to_owned()).into());
         }
         let output = product::output(outfile, REPLACE, context)?;
-        let mut observe = |_| {};
-        let mut source = open(infile, &mut observe)?;
+        let mut source = hex_or_bytes(Source::open(infile, |_| {})?)?;
         let vectors = mcuboot::to_be_signed(&mut source, &self.maker, &self.settings);
         let (payload, digest) = vectors.map_err(in_words_of_imgtool)?;
         match vector {
@@ -347,14 +342,14 @@ fn read_signature(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(files::from_base64(&text).ok_or_else(wrong)?)
 }
 
-/// Opens the firmware: as Intel HEX where its name ends so, and only there.
-fn open<'a>(path: &Path, observe: &'a mut dyn FnMut(u64)) -> anyhow::Result<Source<'a>> {
+/// Refuses a firmware that is not Intel HEX where its name ends so, and one that is elsewhere.
+fn hex_or_bytes(mut source: Source<'_>) -> anyhow::Result<Source<'_>> {
     const HEX: &str = "Intel HEX";
     const BYTES: &str = "the bytes of a firmware";
-    let mut source = Source::open(path, observe)?;
-    let wrong =
-        |wanted, found: &str| files::Error::WrongKind { path: path.to_owned(), wanted, found: found.to_owned() };
-    match (has_hex_name(path), is_hex(&mut source)?) {
+    let path = source.path().to_owned();
+    let is_named_hex = has_hex_name(&path);
+    let wrong = |wanted, found: &str| files::Error::WrongKind { path, wanted, found: found.to_owned() };
+    match (is_named_hex, is_hex(&mut source)?) {
         (true, false) => Err(wrong(HEX, "something else").into()),
         (false, true) => Err(wrong(BYTES, HEX).into()),
         _ => Ok(source),

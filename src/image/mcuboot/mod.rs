@@ -117,7 +117,7 @@ mod tests {
     use crate::x509::{Time, verify::Purpose};
 
     fn with_source<T>(image: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-        work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), &mut |_| {}))
+        work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), |_| {}))
     }
 
     fn settings(given: &[(&str, &str)]) -> Settings {

@@ -229,7 +229,7 @@ mod tests {
         Slot { size: None, align: 1, max_align: 8, max_sectors: 128, overwrite_only: false, content_keys: 0 };
 
     fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
     }
 
     fn read(bytes: &[u8], erased: Option<u8>, slot_size: Option<u64>) -> Result<Ending, &'static str> {

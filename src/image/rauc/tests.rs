@@ -39,7 +39,7 @@ pub fn squashfs() -> Vec<u8> {
 }
 
 fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-    work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+    work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
 }
 
 /// Levels and places by hand, from the size of a payload in blocks.
