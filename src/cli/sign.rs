@@ -135,7 +135,7 @@ impl Job {
         if let Some(chain) = &self.chain {
             image::check_signer(chain, key, Purpose::from(args.purpose), context.now)?;
             warn_about(chain, self.format, context);
-        } else if !self.format.takes_bare_keys() {
+        } else if self.format.is_cms() {
             let message = format!("--as {} needs the signer's certificate: add --cert FILE", self.format.name());
             return Err(Usage(message).into());
         }
@@ -276,7 +276,7 @@ fn finish(
     context: &Context,
 ) -> anyhow::Result<ExitCode> {
     let output = args.output.clone().unwrap_or_default();
-    if scheme == Some(Scheme::Ed25519) && !format.takes_bare_keys() {
+    if scheme == Some(Scheme::Ed25519) && format.is_cms() {
         context.warn("OpenSSL 3 cannot verify CMS with Ed25519, and so RAUC and SWUpdate cannot either");
     }
     let mut report = report(&args.file, &output, format, scheme, key);
@@ -319,7 +319,7 @@ fn warn_about(chain: &Chain, format: &dyn ImageFormat, context: &Context) {
     let email = const_oid::db::rfc5280::ID_KP_EMAIL_PROTECTION;
     let lacks_email =
         leaf.extended_key_usage().is_ok_and(|usages| usages.is_some_and(|usages| !usages.contains(&email)));
-    if lacks_email && !format.takes_bare_keys() {
+    if lacks_email && format.is_cms() {
         context.warn(
             "the signer's certificate lacks extKeyUsage emailProtection: RAUC, SWUpdate and openssl cms refuse it by default",
         );

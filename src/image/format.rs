@@ -28,9 +28,10 @@ pub trait ImageFormat: Sync {
         false
     }
 
-    /// Whether a signature can be made without a certificate.
-    fn takes_bare_keys(&self) -> bool {
-        true
+    /// Whether its signatures are CMS messages, which name their signer by a certificate and which devices check with
+    /// OpenSSL.
+    fn is_cms(&self) -> bool {
+        false
     }
 
     /// Lays an image out for signing. Refuses what the device would not take: a key of the wrong type, an image

@@ -95,8 +95,8 @@ impl ImageFormat for Rauc {
         }
     }
 
-    fn takes_bare_keys(&self) -> bool {
-        false
+    fn is_cms(&self) -> bool {
+        true
     }
 
     fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {

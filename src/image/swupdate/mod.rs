@@ -112,8 +112,8 @@ impl ImageFormat for Swupdate {
         &[Setting { at: At::Signing, ..HASH }, Setting { at: At::Signing, ..RSA }, CERT_PURPOSE, SELECT]
     }
 
-    fn takes_bare_keys(&self) -> bool {
-        false
+    fn is_cms(&self) -> bool {
+        true
     }
 
     fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {
