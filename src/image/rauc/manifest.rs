@@ -169,7 +169,31 @@ impl Manifest {
         if self.text("handler", "args").is_some() && self.text("handler", "filename").is_none() {
             return Err("it has arguments for a handler, and no handler".to_owned());
         }
-        self.check_hooks()
+        self.check_hooks()?;
+        self.check_sources()
+    }
+
+    /// Refuses an image without the file that it needs, or with what does not go with it (`rauc/rauc src/manifest.c`,
+    /// parse_image and validate_filename_requirements).
+    fn check_sources(&self) -> Result<(), String> {
+        for image in self.images() {
+            let has = |key| self.text(image, key).is_some();
+            let is_empty = self.text(image, "type").is_some_and(|name| name == "emptyfs");
+            let needs_file = has("adaptive") || has("convert") || !(is_empty || self.is_installed_by_hook(image));
+            if image.contains('/') && has("type") {
+                return Err(format!("[{image}] is an artifact, and has a type"));
+            }
+            match has("filename") {
+                true if is_empty => return Err(format!("[{image}] is an empty file system, and has a file")),
+                false if needs_file => return Err(format!("[{image}] has no file")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_installed_by_hook(&self, image: &str) -> bool {
+        self.list(image, "hooks").iter().any(|hook| hook == "install")
     }
 
     fn check_hooks(&self) -> Result<(), String> {
@@ -205,9 +229,14 @@ impl Manifest {
             match self.text(image, "size").map(|size| number(&size)) {
                 Some(Some(_)) => {}
                 Some(None) => return Err(format!("size of image {name} is not a number")),
-                None if self.list(image, "hooks").iter().any(|hook| hook == "install") => {}
+                None if self.is_installed_by_hook(image) => {}
                 None => return Err(format!("size of image {name} is missing")),
             }
+            let converted = self.list(image, "converted");
+            if self.text(image, "convert").is_some() && converted.len() != self.list(image, "convert").len() {
+                return Err(format!("image {name} is not converted as often as it says"));
+            }
+            converted.iter().try_for_each(|name| check_name(name))?;
         }
         Ok(())
     }

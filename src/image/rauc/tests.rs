@@ -134,8 +134,15 @@ fn a_manifest_that_no_device_takes_is_refused() {
         ("[handler]\nargs=-x\n", "it has arguments for a handler, and no handler"),
         ("[hooks]\nfilename=hook\nhooks=install-check;other;\n", "hook other is not known"),
         ("[image.rootfs]\nhooks=install\n", "it has hooks, and no file for them"),
+        ("[image.rootfs]\ntype=raw\n", "[image.rootfs] has no file"),
+        ("[image.rootfs]\ntype=emptyfs\nadaptive=block-hash-index\n", "[image.rootfs] has no file"),
+        ("[image.rootfs]\ntype=emptyfs\nfilename=a.img\n", "[image.rootfs] is an empty file system, and has a file"),
+        ("[image.app/a]\ntype=raw\nfilename=a.img\n", "[image.app/a] is an artifact, and has a type"),
     ] {
         assert_eq!(Manifest::parse(format!("{update}{rest}").as_bytes()), Err(why.to_owned()));
+    }
+    for rest in ["[image.x]\ntype=emptyfs\n", "[hooks]\nfilename=h\n[image.x]\nhooks=install\n"] {
+        Manifest::parse(format!("{update}{rest}").as_bytes()).unwrap();
     }
     assert_eq!(Manifest::parse(b"version=1\n[update]\n"), Err("line 1 is malformed".to_owned()));
     assert_eq!(Manifest::parse(b"[update]\ncompatible=\n").unwrap_err(), "it does not say what it is compatible with");
@@ -150,6 +157,9 @@ fn images_of_a_manifest_are_checked() {
         (format!("sha256={digest}\n"), Some("size of image a is missing")),
         (format!("sha256={digest}\nhooks=install\n"), None),
         (format!("sha256={digest}\nsize=+1\n"), Some("size of image a is not a number")),
+        (format!("sha256={digest}\nsize=1\nconvert=keep;\nconverted=a.tar;\n"), None),
+        (format!("sha256={digest}\nsize=1\nconvert=keep;\n"), Some("image a is not converted as often as it says")),
+        (format!("sha256={digest}\nsize=1\nconvert=keep;\nconverted=../a;\n"), Some("../a is not right in the bundle")),
         ("size=1\n".to_owned(), Some("sha256 of image a is missing")),
         ("sha256=00\nsize=1\n".to_owned(), Some("sha256 of image a is not 64 hexadecimal digits")),
     ] {
@@ -162,7 +172,8 @@ fn images_of_a_manifest_are_checked() {
         Manifest::parse(text.as_bytes()).unwrap().check_images().unwrap_err();
     }
     for (text, is_plain) in [("[image.x]\n", true), ("[image.x/y]\n", false), ("[image.x]\nconvert=keep\n", false)] {
-        let manifest = Manifest::parse(format!("[update]\ncompatible=b\n{text}").as_bytes()).unwrap();
+        let text = format!("[update]\ncompatible=b\n{text}filename=a.img\n");
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
         assert_eq!(manifest.check_plain().is_ok(), is_plain, "{text}");
     }
 }
