@@ -163,6 +163,11 @@ struct Unprotected {
 
 impl Unprotected {
     fn of(tlvs: &[Tlv]) -> Result<Self, Bad> {
+        let has = |kind| tlvs.iter().any(|tlv| tlv.kind == kind);
+        // A device is built for the one or the other, and allows no other.
+        if has(kind::ENCX25519) && has(kind::ENCX25519_SHA512) {
+            return Err(Bad::new("tlv-not-allowed", "ENCX25519 and ENCX25519_SHA512 are not allowed together"));
+        }
         let mut found = Self { digest: None, is_pure: false, pairs: Vec::new() };
         let mut key: Option<(usize, Tlv)> = None;
         for (at, tlv) in tlvs.iter().enumerate() {
@@ -262,6 +267,13 @@ pub fn is_key(tlv: &Tlv, key: &PublicKey, hash: Hash) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_device_takes_content_keys_by_both_hashes() {
+        let tlvs = [kind::ENCX25519, kind::ENCX25519_SHA512].map(|kind| Tlv::new(kind, [0; 80]));
+        assert!(tlvs.iter().all(|tlv| Unprotected::of(std::slice::from_ref(tlv)).is_ok()));
+        assert_eq!(Unprotected::of(&tlvs).err().map(|bad| bad.code), Some("tlv-not-allowed"));
+    }
 
     /// The digest comes before every signature; keys may stand before it.
     #[test]
