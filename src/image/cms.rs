@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::{
-    At, Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan, RSA,
-    Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
+    At, Bad, Description, Error, Evidence, Facts, Fault, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan,
+    RSA, Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
 };
 use crate::cms::{Content, SignedData, Unsigned, digest_hash};
 use crate::files::{self, Kind};
@@ -43,39 +43,26 @@ impl ImageFormat for Cms {
         Ok(Box::new(message(maker, Content::Detached(&digest), settings)?))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        _settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
-        let parsed = match evidence.signature {
-            Some(signature) => parse(signature.bytes, signature.path),
-            None => parse(&source.message(files::DOCUMENT_LIMIT)?, source.path()),
-        };
-        let mut message = match parsed {
-            Ok(message) => message,
-            Err(bad) => return Ok(Err(bad)),
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, _settings: &Settings) -> Result<Reading, Fault> {
+        let mut message = match evidence.signature {
+            Some(signature) => parse(signature.bytes, signature.path)?,
+            None => parse(&source.message(files::DOCUMENT_LIMIT)?, source.path())?,
         };
         match (evidence.signature, message.content.take()) {
             (Some(_), None) => {}
             (None, Some(content)) => source.replace(content),
             (Some(_), Some(_)) => {
                 let words = "the message holds a content of its own, and a detached one is expected";
-                return Ok(Err(Bad::new("not-detached", words)));
+                return Err(Bad::new("not-detached", words).into());
             }
-            (None, None) => return Err(Error::SignatureNeeded),
+            (None, None) => return Err(Error::SignatureNeeded.into()),
         }
-        let hash = match message.signer().and_then(|signer| signer.digest_hash()) {
-            Ok(hash) => hash,
-            Err(refusal) => return Ok(Err(refusal.into())),
-        };
-        let (digest, covered) = source.digest(hash)?;
-        Ok(signatory(&message, digest, evidence).map(|signatory| Reading {
-            signatories: vec![signatory],
+        let (digest, covered) = source.digest(message.signer()?.digest_hash()?)?;
+        Ok(Reading {
+            signatories: vec![signatory(&message, digest, evidence)?],
             facts: Facts { covered, ..Facts::default() },
             content: None,
-        }))
+        })
     }
 
     fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -10,7 +10,7 @@
 //! `espsecure/__init__.py`.
 
 use super::{
-    Bad, Description, Error, Evidence, Existing, Facts, ImageFormat, Layout, Maker, Message, Named, Piece, Plan,
+    Bad, Description, Error, Evidence, Existing, Facts, Fault, ImageFormat, Layout, Maker, Message, Named, Piece, Plan,
     Reading, Round, Setting, Settings, Signatory, Source, Unfit,
 };
 use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
@@ -136,18 +136,13 @@ impl ImageFormat for Esp32 {
         Ok(layout)
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        _evidence: &Evidence<'_>,
-        _settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, _evidence: &Evidence<'_>, _settings: &Settings) -> Result<Reading, Fault> {
         let sector = match Sector::read(source)? {
             Some(sector) if sector.is_aligned => sector,
             _ => {
                 let words =
                     "the file is not a whole number of sectors of 4096 bytes, the last of which has the signature";
-                return Ok(Err(Bad::new("size", words)));
+                return Err(Bad::new("size", words).into());
             }
         };
         let digests = sector.digests(source)?;
@@ -157,10 +152,10 @@ impl ImageFormat for Esp32 {
         for (label, slot) in LABELS.into_iter().zip(&sector.slots) {
             let Some(slot) = slot else { continue };
             match slot.as_ref().map_err(Bad::clone).and_then(|block| Ok((block, block.key()?))) {
-                Ok((block, key)) => match signatory(block, key, &digests) {
-                    Ok(signatory) => signatories.push(signatory),
-                    Err(bad) => return Ok(Err(of_block(label, bad))),
-                },
+                Ok((block, key)) => {
+                    let signatory = signatory(block, key, &digests).map_err(|bad| of_block(label, bad))?;
+                    signatories.push(signatory);
+                }
                 // A device goes on to the next, since no digest of such a block is in its eFuses.
                 Err(bad) => {
                     facts.remarks.push((label, format!("passed over: {}", bad.words)));
@@ -169,17 +164,17 @@ impl ImageFormat for Esp32 {
             }
         }
         if let (true, Some(bad)) = (signatories.is_empty(), skipped) {
-            return Ok(Err(bad));
+            return Err(bad.into());
         }
         if let Some(why) = misplaced(source, sector.image)? {
-            return Ok(Err(Bad::new("place", why)));
+            return Err(Bad::new("place", why).into());
         }
         if !sector.is_erased_behind {
             facts
                 .remarks
                 .push(("unsigned", "the bytes behind the blocks are not 0xff; no device reads them".to_owned()));
         }
-        Ok(Ok(Reading { signatories, facts, content: None }))
+        Ok(Reading { signatories, facts, content: None })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::{Bad, Demands, Error, Layout, Policy, Source, Trust};
+use super::{Bad, Demands, Error, Fault, Layout, Policy, Source, Trust};
 use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 use crate::x509::{Certificate, Chain, Time};
 
@@ -44,12 +44,7 @@ pub trait ImageFormat: Sync {
     }
 
     /// Finds the signatures of an image, and what each covers. Whatever the device would refuse by its layout is bad.
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error>;
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault>;
 
     /// Says what an image is, where it is of this format. Detached signatures are described by their own file.
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error>;
@@ -279,14 +274,14 @@ impl Evidence<'_> {
     /// The key that a signature without a name is checked with: the trusted one, or that of the certificate that was
     /// given, which must be given where trust is in anchors. There the certificate is evidence, and one whose key is not
     /// accepted is wrong evidence.
-    pub fn key(&self) -> Result<Result<PublicKey, Bad>, Error> {
+    pub fn key(&self) -> Result<PublicKey, Fault> {
         match (&self.policy.trust, self.signer) {
-            (Trust::Key(key), _) => Ok(Ok(key.clone())),
-            (Trust::Certificate(certificate), _) => Ok(Ok(certificate.public_key()?)),
+            (Trust::Key(key), _) => Ok(key.clone()),
+            (Trust::Certificate(certificate), _) => Ok(certificate.public_key().map_err(Error::X509)?),
             (Trust::Anchors(_), Some(certificate)) => {
-                Ok(certificate.public_key().map_err(|error| Bad::new("certificate-key", error)))
+                Ok(certificate.public_key().map_err(|error| Bad::new("certificate-key", error))?)
             }
-            (Trust::Anchors(_), None) => Err(Error::CertificateNeeded),
+            (Trust::Anchors(_), None) => Err(Error::CertificateNeeded.into()),
         }
     }
 
@@ -307,7 +302,7 @@ pub struct Reading {
 }
 
 /// Looks at what a signature covers by way of a digest tree, a list of digests: returns what it says of itself.
-pub type Content = Box<dyn FnOnce(&mut Source<'_>, &Demands) -> Result<Result<Facts, Bad>, Error>>;
+pub type Content = Box<dyn FnOnce(&mut Source<'_>, &Demands) -> Result<Facts, Fault>>;
 
 /// One signer's part of an image.
 pub struct Signatory {

@@ -42,7 +42,8 @@ pub use format::{
 pub use prepared::{Prepared, Step};
 pub use sign::{Signed, check_key, check_signer, sign, sign_by};
 pub use source::{Aside, CipherKey, Layout, Piece, Source};
-pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
+use verify::judged;
+pub use verify::{Bad, Demands, Fault, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
 pub const FORMATS: &[&dyn ImageFormat] =

@@ -1,8 +1,8 @@
 //! `--as raw`: the bare signature over the whole file, detached, as `openssl dgst -verify` and bootloaders take it.
 
 use super::{
-    Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named, Piece,
-    Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, chosen_scheme,
+    Bad, Description, Error, Evidence, Facts, Fault, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named,
+    Piece, Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, chosen_scheme,
 };
 use crate::key::{Digest, PublicKey, Scheme};
 
@@ -47,22 +47,11 @@ impl ImageFormat for Raw {
         Ok(Box::new(Planned { key: key.clone(), round, is_p1363 }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
-        let key = match evidence.key()? {
-            Ok(key) => key,
-            Err(bad) => return Ok(Err(bad)),
-        };
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
+        let key = evidence.key()?;
         let (scheme, is_p1363) = scheme(&key, settings)?;
         let signature = if is_p1363 {
-            match key.ecdsa_from_p1363(evidence.signature()?) {
-                Ok(signature) => signature,
-                Err(error) => return Ok(Err(Bad::new("signature", error))),
-            }
+            key.ecdsa_from_p1363(evidence.signature()?).map_err(|error| Bad::new("signature", error))?
         } else {
             evidence.signature()?.to_vec()
         };
@@ -76,7 +65,7 @@ impl ImageFormat for Raw {
             signing_time: None,
         };
         let facts = Facts { covered, ..Facts::default() };
-        Ok(Ok(Reading { signatories: vec![signatory], facts, content: None }))
+        Ok(Reading { signatories: vec![signatory], facts, content: None })
     }
 
     fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -312,8 +312,8 @@ fn what_is_read_is_what_was_planned() {
         };
         let settings = row.settings(At::Verifying);
         let judged = if row.format().is_detached() { image } else { &product };
-        let reading = with_source(judged, |source| row.format().read(source, &evidence, &settings)).unwrap();
-        let reading = reading.unwrap_or_else(|bad| panic!("{}: {bad:?}", row.format));
+        let reading = with_source(judged, |source| row.format().read(source, &evidence, &settings));
+        let reading = reading.unwrap_or_else(|fault| panic!("{}: {fault:?}", row.format));
         let found: Vec<_> = reading.signatories.into_iter().flat_map(|signatory| signatory.rounds).collect();
         assert_eq!(found, made, "{}", row.format);
     });

@@ -11,8 +11,8 @@ use super::{REPLACE, format};
 use crate::cli::verify::bad_report;
 use crate::cli::{Context, Format, deliver, inspect};
 use crate::files::{Output, json_line, to_base64, to_hex};
-use crate::image::Source;
 use crate::image::mcuboot::{Area, Dump, Fields, Header, Tlv, Trailer};
+use crate::image::{Fault, Source};
 
 /// Say what stands in an MCUboot image
 ///
@@ -56,9 +56,10 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let output = args.outfile.as_deref().map(|path| Output::new(path, REPLACE)).transpose()?;
     let mut source = Source::open(&args.imgfile, |_| {})?;
     let described = format().describe(&mut source)?;
-    let dump = match Dump::read(&mut source)? {
+    let dump = match Dump::read(&mut source) {
         Ok(dump) => dump,
-        Err(bad) => return context.answer(bad_report(&args.imgfile, format(), &bad), 3),
+        Err(Fault::Bad(bad)) => return context.answer(bad_report(&args.imgfile, format(), &bad), 3),
+        Err(Fault::Error(error)) => return Err(error.into()),
     };
     let name = args.imgfile.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut text = Vec::new();

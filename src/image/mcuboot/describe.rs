@@ -6,7 +6,7 @@ use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
 use super::trailer::{Ending, USUAL_ALIGN};
-use super::{Description, Error, MESSAGE_LIMIT, Source, hex};
+use super::{Description, Error, MESSAGE_LIMIT, Source, hex, judged};
 use crate::files::to_hex;
 use crate::key::Hash;
 
@@ -20,10 +20,9 @@ pub fn describe(source: &mut Source<'_>) -> Result<Option<Description>, Error> {
         return of_bytes(source, None);
     }
     let text = source.span(0..length)?;
-    let mut observe = |_| {};
-    let mut decoded = Source::from_bytes(source.path(), text, &mut observe);
+    let mut decoded = Source::from_bytes(source.path(), text, |_| {});
     match hex::decode(&mut decoded, super::options::ERASED) {
-        Ok(Ok(Some(base))) => of_bytes(&mut decoded, Some(base)),
+        Ok(Some(base)) => of_bytes(&mut decoded, Some(base)),
         _ => Ok(None),
     }
 }
@@ -34,13 +33,13 @@ fn of_bytes(source: &mut Source<'_>, base: Option<u64>) -> Result<Option<Descrip
     let Some(header) = start.first_chunk().and_then(Header::from_bytes) else { return Ok(None) };
     let mut rows = of_header(&header);
     rows.extend(base.map(|base| ("address", format!("0x{base:08x}, in Intel HEX"))));
-    match Anatomy::read(source)? {
+    match judged(Anatomy::read(source))? {
         Err(bad) => rows.push(("fault", format!("{} ({})", bad.words, bad.code))),
         Ok(anatomy) => {
             let protected = anatomy.protected.iter().map(|tlv| ("protected", of_tlv(tlv, header.endian)));
             rows.extend(protected.chain(anatomy.unprotected.iter().map(|tlv| ("tlv", of_tlv(tlv, header.endian)))));
             rows.push(("signed", format!("{} bytes", anatomy.signed)));
-            let ending = Ending::read(source, (anatomy.end, anatomy.length), None, Some(length))?;
+            let ending = judged(Ending::read(source, (anatomy.end, anatomy.length), None, Some(length)))?;
             rows.push(match &ending {
                 Ok(ending) => ("trailer", of_ending(ending)),
                 Err(bad) => ("fault", format!("{} ({})", bad.words, bad.code)),

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bad, Error, MESSAGE_LIMIT, Source};
+use super::{Bad, Error, Fault, MESSAGE_LIMIT, Source};
 use crate::files::{from_hex, to_hex};
 
 /// The data of one record, as imgtool has it.
@@ -34,23 +34,20 @@ type Segments = BTreeMap<u64, Vec<u8>>;
 /// filled with `fill`.
 ///
 /// Text is known by its first record. The image is held in memory: at most [`MESSAGE_LIMIT`].
-pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, Bad>, Error> {
+pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Option<u64>, Fault> {
     if !is_hex(source)? {
-        return Ok(Ok(None));
+        return Ok(None);
     }
     let length = source.seekable()?;
     if length > TEXT_LIMIT {
-        return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT });
+        return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT }.into());
     }
     let text = source.span(0..length)?;
-    let segments = match parse(&text) {
-        Ok(segments) => segments,
-        Err(why) => return Ok(Err(Bad::new("hex", format!("the Intel HEX is malformed: {why}")))),
-    };
+    let segments = parse(&text).map_err(|why| Bad::new("hex", format!("the Intel HEX is malformed: {why}")))?;
     let base = segments.keys().next().copied().unwrap_or(0);
     let end = segments.iter().map(|(at, bytes)| at + bytes.len() as u64).max().unwrap_or(0);
     if end - base > MESSAGE_LIMIT {
-        return Err(Error::TooLarge { path: source.path().to_owned(), limit: MESSAGE_LIMIT });
+        return Err(Error::TooLarge { path: source.path().to_owned(), limit: MESSAGE_LIMIT }.into());
     }
     // At most MESSAGE_LIMIT, which a usize holds.
     let mut image = Vec::with_capacity((end - base) as usize);
@@ -59,7 +56,7 @@ pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, B
         image.extend(bytes);
     }
     source.replace(image);
-    Ok(Ok(Some(base)))
+    Ok(Some(base))
 }
 
 /// Whether the source starts with a record.
@@ -201,9 +198,11 @@ mod tests {
     use super::*;
 
     fn decoded(text: &[u8]) -> Result<Option<(u64, Vec<u8>)>, String> {
-        let mut observe = |_| {};
-        let mut source = Source::from_bytes(Path::new("image"), text.to_vec(), &mut observe);
-        let base = decode(&mut source, 0xff).map_err(|error| error.to_string())?.map_err(|bad| bad.words)?;
+        let mut source = Source::from_bytes(Path::new("image"), text.to_vec(), |_| {});
+        let base = decode(&mut source, 0xff).map_err(|fault| match fault {
+            Fault::Bad(bad) => bad.words,
+            Fault::Error(error) => error.to_string(),
+        })?;
         Ok(base.map(|base| (base, source.bytes(MESSAGE_LIMIT).unwrap())))
     }
 

@@ -11,8 +11,9 @@
 //! does (`boot/bootutil/src`).
 
 use super::{
-    Bad, CipherKey, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker,
-    Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
+    Bad, CipherKey, Description, Error, Evidence, Existing, Facts, Fault, HASH, ImageFormat, Layout, MESSAGE_LIMIT,
+    Maker, Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, judged,
+    parse_number,
 };
 use crate::key::{Digest, Hash, PublicKey, Scheme};
 
@@ -63,12 +64,7 @@ impl ImageFormat for Mcuboot {
         plan::remove(source, key)
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
         read::read(source, evidence, settings)
     }
 

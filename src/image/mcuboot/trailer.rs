@@ -1,7 +1,7 @@
 //! The slot that an image is for, and the trailer at its end, where the bootloader keeps the state of an upgrade.
 
 use super::header::Endian;
-use super::{Bad, Error, Piece, Source};
+use super::{Bad, Fault, Piece, Source};
 
 /// The end of the trailer.
 const MAGIC_SIZE: u64 = 16;
@@ -165,14 +165,14 @@ impl Ending {
         (end, length): (u64, u64),
         erased: Option<u8>,
         slot_size: Option<u64>,
-    ) -> Result<Result<Self, Bad>, Error> {
+    ) -> Result<Self, Fault> {
         if end == length {
-            return Ok(Ok(Self::Nothing));
+            return Ok(Self::Nothing);
         }
         let first = source.span(end..end + 1)?;
         let erased = match erased.or(first.first().copied().filter(|byte| matches!(byte, 0 | 0xff))) {
             Some(erased) => erased,
-            None => return Ok(Err(trailing())),
+            None => return Err(trailing().into()),
         };
         let magic = match length.checked_sub(MAGIC_SIZE).filter(|at| *at >= end) {
             Some(at) => source.span(at..length)?,
@@ -180,11 +180,11 @@ impl Ending {
         };
         let Some((max_align, endian)) = align_of(&magic) else {
             let is_slot = slot_size == Some(length) && source.is_filled(end..length, erased)?;
-            return Ok(if is_slot { Ok(Self::Erased { size: length, erased }) } else { Err(trailing()) });
+            return if is_slot { Ok(Self::Erased { size: length, erased }) } else { Err(trailing().into()) };
         };
         let least = max_align * 2 + magic_field(max_align);
         if length - end < least {
-            return Ok(Err(Bad::new("trailer", "the image reaches into its trailer")));
+            return Err(Bad::new("trailer", "the image reaches into its trailer").into());
         }
         let image_ok = length - magic_field(max_align) - max_align;
         let mark = source.span(image_ok..image_ok + 1)?;
@@ -193,12 +193,12 @@ impl Ending {
         let image_ok = match mark.as_slice() {
             [SET] => Some(true),
             [other] if *other == erased => None,
-            _ => return Ok(Err(Bad::new("trailer", "image_ok in the trailer is neither set nor erased"))),
+            _ => return Err(Bad::new("trailer", "image_ok in the trailer is neither set nor erased").into()),
         };
         if !is_clean {
-            return Ok(Err(trailing()));
+            return Err(trailing().into());
         }
-        Ok(Ok(Self::Trailer(Trailer { size: length, erased, max_align, endian, image_ok })))
+        Ok(Self::Trailer(Trailer { size: length, erased, max_align, endian, image_ok }))
     }
 }
 
@@ -234,7 +234,7 @@ mod tests {
 
     fn read(bytes: &[u8], erased: Option<u8>, slot_size: Option<u64>) -> Result<Ending, &'static str> {
         let read = with_source(bytes, |source| Ending::read(source, (4, bytes.len() as u64), erased, slot_size));
-        read.unwrap().map_err(|bad| bad.code)
+        crate::image::judged(read).unwrap().map_err(|bad| bad.code)
     }
 
     #[test]

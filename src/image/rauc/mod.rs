@@ -15,8 +15,8 @@
 //! Source: `rauc/rauc src/bundle.c`, `src/signature.c`, `docs/reference.rst`.
 
 use super::{
-    At, Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, Maker, Piece, Plan, RSA,
-    Reading, Round, Setting, Settings, Source, Takes, Unfit, chosen_scheme, cms, purpose,
+    At, Bad, Description, Error, Evidence, Existing, Facts, Fault, HASH, ImageFormat, Layout, Maker, Piece, Plan, RSA,
+    Reading, Round, Setting, Settings, Source, Takes, Unfit, chosen_scheme, cms, judged, purpose,
 };
 use crate::cms::{Content, Unsigned, digest_hash};
 use crate::image::format::ChainRule;
@@ -115,7 +115,7 @@ impl ImageFormat for Rauc {
             source.replace_with_file(squashfs::make(&folder, &manifest)?)?;
         }
         let length = source.seekable()?;
-        let (before, content) = match Bundle::read(source)? {
+        let (before, content) = match judged(Bundle::read(source))? {
             Ok(_) if maker.existing == Existing::Refuse => return Err(Unfit::AlreadySigned.into()),
             Ok(bundle) => resigned(source, bundle, settings)?,
             Err(bad) if bad.code == ENCRYPTED => return Err(Unfit::Encrypted.into()),
@@ -131,34 +131,24 @@ impl ImageFormat for Rauc {
         Ok(Box::new(Planned { before, message }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
         if !evidence.policy.untrusted.is_empty() {
             let name = if evidence.signer.is_some() { "cert" } else { "untrusted" };
-            return Err(Error::setting(name, "a device takes the signer's certificates from the bundle alone"));
+            let why = "a device takes the signer's certificates from the bundle alone";
+            return Err(Error::setting(name, why).into());
         }
-        let bundle = match Bundle::read(source)? {
-            Ok(bundle) => bundle,
-            Err(bad) => return Ok(Err(bad)),
-        };
-        let digest = match bundle.digest(source)? {
-            Ok(digest) => digest,
-            Err(bad) => return Ok(Err(bad)),
-        };
-        Ok(bundle.signatory(digest, evidence, settings).map(|signatory| Reading {
-            signatories: vec![signatory],
+        let bundle = Bundle::read(source)?;
+        let digest = bundle.digest(source)?;
+        Ok(Reading {
+            signatories: vec![bundle.signatory(digest, evidence, settings)?],
             facts: Facts::default(),
             content: Some(Box::new(move |source, _| bundle.facts(source))),
-        }))
+        })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {
         const KIND: &str = "RAUC bundle";
-        Ok(match Bundle::read(source)? {
+        Ok(match judged(Bundle::read(source))? {
             Ok(bundle) => Some(Description { kind: KIND, rows: bundle.rows() }),
             Err(bad) if bad.code == ENCRYPTED => Some(Description {
                 kind: KIND,
@@ -275,10 +265,10 @@ fn resigned(
         return Err(Error::setting(BUNDLE_FORMAT.name, format!("the bundle is {}", format.name())));
     }
     let checked = match &bundle.message.content {
-        Some(manifest) => check_verity(source, bundle.signed, manifest)?.map(drop),
-        None => bundle.check_plain(source)?,
+        Some(manifest) => check_verity(source, bundle.signed, manifest).map(drop),
+        None => bundle.check_plain(source),
     };
-    checked.map_err(|bad| match bad.code {
+    judged(checked)?.map_err(|bad| match bad.code {
         ENCRYPTED => Unfit::Encrypted,
         _ => Unfit::Malformed { why: bad.words },
     })?;

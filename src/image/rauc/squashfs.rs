@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::manifest::{LIMIT, Manifest};
 use super::verity::BLOCK;
-use super::{Bad, Error, Source, Unfit};
+use super::{Bad, Error, Fault, Source, Unfit};
 use crate::files;
 
 /// The name of the manifest in a bundle.
@@ -38,12 +38,12 @@ fn used(source: &mut Source<'_>) -> Result<Option<u64>, Error> {
 }
 
 /// Whether a file system fits into the payload of a bundle.
-pub fn check_within(source: &mut Source<'_>, payload: u64) -> Result<Result<(), Bad>, Error> {
-    Ok(match used(source)? {
+pub fn check_within(source: &mut Source<'_>, payload: u64) -> Result<(), Fault> {
+    match used(source)? {
         Some(used) if used <= payload => Ok(()),
-        Some(_) => Err(Bad::new("squashfs", "the squashfs is longer than the payload")),
-        None => Err(Bad::new("squashfs", "the payload is no squashfs")),
-    })
+        Some(_) => Err(Bad::new("squashfs", "the squashfs is longer than the payload").into()),
+        None => Err(Bad::new("squashfs", "the payload is no squashfs").into()),
+    }
 }
 
 /// Refuses an image that is not a file system and nothing more, padded to a whole block as mksquashfs leaves it.

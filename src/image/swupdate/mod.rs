@@ -13,10 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    At, Bad, Demands, Description as Shown, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, Maker, Piece,
-    Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, chosen_scheme, cms, purpose,
+    At, Bad, Demands, Description as Shown, Error, Evidence, Existing, Facts, Fault, HASH, ImageFormat, Layout, Maker,
+    Piece, Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, chosen_scheme, cms, judged,
+    purpose,
 };
-use crate::cms::{Content, Refusal, SignedData, Unsigned, digest_hash};
+use crate::cms::{Content, SignedData, Unsigned, digest_hash};
 use crate::key::KeyType;
 use cpio::{Archive, Entry};
 use description::{Artefact, Description, Device};
@@ -55,47 +56,11 @@ const SELECT: Setting = Setting::verifying(
     "The software set and mode that the device selects, as stable,main",
 );
 
-/// Why an archive was given up.
-enum Fault {
-    /// It is bad.
-    Bad(Bad),
-    /// It could not be looked at.
-    Error(Error),
-}
-
-impl From<Bad> for Fault {
-    fn from(bad: Bad) -> Self {
-        Self::Bad(bad)
-    }
-}
-
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::Bad(refusal.into())
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl Fault {
-    /// What is bad about an image is why it is not signed.
-    fn unfit(self) -> Error {
-        match self {
-            Self::Bad(bad) => Unfit::Refused(bad).into(),
-            Self::Error(error) => error,
-        }
-    }
-}
-
-fn judged<T>(found: Result<T, Fault>) -> Result<Result<T, Bad>, Error> {
-    match found {
-        Ok(found) => Ok(Ok(found)),
-        Err(Fault::Bad(bad)) => Ok(Err(bad)),
-        Err(Fault::Error(error)) => Err(error),
+/// What is bad about an image is why it is not signed.
+fn unfit(fault: Fault) -> Error {
+    match fault {
+        Fault::Bad(bad) => Unfit::Refused(bad).into(),
+        Fault::Error(error) => error,
     }
 }
 
@@ -124,28 +89,23 @@ impl ImageFormat for Swupdate {
             return Err(Unfit::KeyType { key, format: "swupdate", takes: "EC and RSA keys" }.into());
         }
         if let Some(path) = source.folder() {
-            let archive = folder::archive(path).map_err(Fault::unfit)?;
+            let archive = folder::archive(path).map_err(unfit)?;
             source.replace_with_file(archive)?;
         }
-        let update = Update::read(source).map_err(Fault::unfit)?;
+        let update = Update::read(source).map_err(unfit)?;
         match (update.signature(), maker.existing) {
             (Some(_), Existing::Refuse) => return Err(Unfit::AlreadySigned.into()),
             (Some(_), Existing::Keep) => return Err(Unfit::CannotAdd { format: self.name() }.into()),
             (None, Existing::Keep) => return Err(Unfit::NotSigned.into()),
             (None, Existing::Refuse | Existing::Replace) | (Some(_), Existing::Replace) => {}
         }
-        update.check(source, Device::default()).map_err(Fault::unfit)?;
+        update.check(source, Device::default()).map_err(unfit)?;
         let hash = digest_hash(chosen_scheme(key.usual_scheme(), settings)?);
         let message = cms::message(maker, Content::Detached(&hash.digest(&update.text)), settings)?;
         Ok(Box::new(Planned { message, update }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
         let rule = match settings.text("cert-purpose") {
             Some("codeSigning") => purpose::codesign,
             _ => purpose::smimesign,
@@ -153,17 +113,16 @@ impl ImageFormat for Swupdate {
         let selection = settings.text("select").map(selection).transpose()?;
         let hardware = evidence.policy.demands.hardware.as_deref().map(board_and_revision).transpose()?;
         let board = hardware.map(|(board, _)| board.to_owned());
-        judged(read(source, evidence).map(|(mut signatory, update)| {
-            signatory.rule = Some(rule);
-            Reading {
-                signatories: vec![signatory],
-                facts: Facts::default(),
-                content: Some(Box::new(move |source, demands| {
-                    let selection = selection.as_ref().map(|(set, mode)| (set.as_str(), mode.as_str()));
-                    judged(update.facts(source, demands, Device { board: board.as_deref(), selection }))
-                })),
-            }
-        }))
+        let (mut signatory, update) = read(source, evidence)?;
+        signatory.rule = Some(rule);
+        Ok(Reading {
+            signatories: vec![signatory],
+            facts: Facts::default(),
+            content: Some(Box::new(move |source, demands| {
+                let selection = selection.as_ref().map(|(set, mode)| (set.as_str(), mode.as_str()));
+                update.facts(source, demands, Device { board: board.as_deref(), selection })
+            })),
+        })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Shown>, Error> {
