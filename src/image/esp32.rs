@@ -106,11 +106,10 @@ impl ImageFormat for Esp32 {
             None => (size, Vec::new()),
         };
         if source.is_filled(0..length, 0xff)? {
-            let why = "it holds nothing but 0xff, as erased flash does".to_owned();
-            return Err(Unfit::Malformed { why }.into());
+            return Err(Error::malformed("it holds nothing but 0xff, as erased flash does"));
         }
         if let Some(why) = misplaced(source, length)? {
-            return Err(Unfit::Malformed { why }.into());
+            return Err(Error::malformed(why));
         }
         let padding = length.next_multiple_of(SECTOR) - length;
         let image = Layout::new([Piece::Span(0..length), Piece::Fill { byte: 0xff, count: padding }]);
@@ -315,7 +314,7 @@ impl Sector {
     /// The blocks that stay when the image is signed with another key.
     fn kept(&self, source: &mut Source<'_>, existing: Existing, key: &BlockKey) -> Result<Vec<Block>, Error> {
         let blocks: Vec<Block> = self.blocks().cloned().collect();
-        let malformed = |why: &str| Err(Unfit::Malformed { why: why.to_owned() }.into());
+        let malformed = |why: &str| Err(Error::malformed(why));
         match existing {
             _ if blocks.is_empty() => malformed("its signature sector is damaged"),
             _ if !self.is_aligned => malformed("it is signed without padding, so that no device finds the signature"),

@@ -376,8 +376,6 @@ pub enum Unfit {
     NotByKey,
     /// The format takes no keys of this type.
     KeyType { key: KeyType, format: &'static str, takes: &'static str },
-    /// It is not what the format signs.
-    Malformed { why: String },
     /// It is encrypted, so that what is in it cannot be looked at.
     Encrypted,
     /// Its manifest, which says what is in it, is not right.
@@ -386,7 +384,7 @@ pub enum Unfit {
     OtherDigest { key: KeyType, hash: Hash },
     /// Its start is not blank, where the header goes.
     NoHeaderRoom { size: u64 },
-    /// The device would refuse it, whoever signs.
+    /// It is not what the format signs, or the device would refuse it, whoever signs.
     Refused(Bad),
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
@@ -406,7 +404,6 @@ impl Unfit {
             Self::CannotRemove { .. } => "cannot-remove",
             Self::NotByKey => "not-by-key",
             Self::KeyType { .. } => "key-type",
-            Self::Malformed { .. } => "malformed",
             Self::Encrypted => "encrypted",
             Self::Manifest { .. } => "manifest",
             Self::OtherDigest { .. } => "other-digest",
@@ -431,7 +428,6 @@ impl std::fmt::Display for Unfit {
             Self::CannotRemove { format } => write!(f, "no signature can be taken out of {format}"),
             Self::NotByKey => f.write_str("the image has no signature of this key"),
             Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
-            Self::Malformed { why } => write!(f, "the image cannot be signed: {why}"),
             Self::Encrypted => f.write_str("the image is encrypted, and what cannot be looked at is not signed"),
             Self::Manifest { why } => write!(f, "the manifest cannot be signed: {why}"),
             Self::SignatureTooLarge { size, most } => {
@@ -443,7 +439,7 @@ impl std::fmt::Display for Unfit {
             Self::NoHeaderRoom { size } => {
                 write!(f, "the first {size} bytes of the image are not blank for the header")
             }
-            Self::Refused(bad) => write!(f, "the device would refuse the image: {}", bad.words),
+            Self::Refused(bad) => write!(f, "the image cannot be signed: {}", bad.words),
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

@@ -105,6 +105,11 @@ impl Error {
     fn setting(name: &'static str, why: impl Into<String>) -> Self {
         Self::Setting { name, why: why.into() }
     }
+
+    /// The image is not what the format signs.
+    fn malformed(why: impl fmt::Display) -> Self {
+        Self::Unfit(Unfit::Refused(Bad::new("malformed", why)))
+    }
 }
 
 impl fmt::Display for Error {

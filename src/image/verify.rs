@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::format::{Evidence, Facts, ImageFormat, Message, Named, Settings, Signatory};
-use super::{Error, Source};
+use super::{Error, Source, Unfit};
 use crate::cms as message;
 use crate::key::{self, Digest, Input, PublicKey, Scheme};
 use crate::x509::verify::{self, Anchors, Purpose};
@@ -125,6 +125,16 @@ impl From<key::Error> for Fault {
 impl From<message::Refusal> for Fault {
     fn from(refusal: message::Refusal) -> Self {
         Self::Bad(refusal.into())
+    }
+}
+
+impl Fault {
+    /// What is bad about an image is why it is not signed.
+    pub(super) fn unfit(self) -> Error {
+        match self {
+            Self::Bad(bad) => Unfit::Refused(bad).into(),
+            Self::Error(error) => error,
+        }
     }
 }
 

@@ -226,7 +226,7 @@ fn bundled(source: &mut Source<'_>, length: u64, settings: &Settings) -> Result<
         manifest.check_plain().map_err(unfit)?;
         if length > PLAIN_LIMIT {
             let why = format!("a plain bundle has at most {PLAIN_LIMIT} bytes of payload, and this one {length}");
-            return Err(Unfit::Malformed { why }.into());
+            return Err(Error::malformed(why));
         }
         if settings.has(VERITY_SALT.name) {
             return Err(Error::setting(VERITY_SALT.name, "a plain bundle has no digest tree"));
@@ -242,9 +242,8 @@ fn bundled(source: &mut Source<'_>, length: u64, settings: &Settings) -> Result<
             salt
         }
     };
-    let shape = Shape::over(length).ok_or_else(|| {
-        Error::Unfit(Unfit::Malformed { why: "a verity bundle has at least two blocks of payload".to_owned() })
-    })?;
+    let too_short = || Error::malformed("a verity bundle has at least two blocks of payload");
+    let shape = Shape::over(length).ok_or_else(too_short)?;
     let (tree, hash) = verity::build(source, &shape, &salt)?;
     let size = shape.len();
     manifest.set_verity(&VerityKeys { hash, salt, size });
@@ -270,7 +269,7 @@ fn resigned(
     };
     judged(checked)?.map_err(|bad| match bad.code {
         ENCRYPTED => Unfit::Encrypted,
-        _ => Unfit::Malformed { why: bad.words },
+        _ => Unfit::Refused(bad),
     })?;
     Ok((vec![Piece::Span(0..bundle.signed)], bundle.message.content))
 }

@@ -56,14 +56,6 @@ const SELECT: Setting = Setting::verifying(
     "The software set and mode that the device selects, as stable,main",
 );
 
-/// What is bad about an image is why it is not signed.
-fn unfit(fault: Fault) -> Error {
-    match fault {
-        Fault::Bad(bad) => Unfit::Refused(bad).into(),
-        Fault::Error(error) => error,
-    }
-}
-
 impl ImageFormat for Swupdate {
     fn name(&self) -> &'static str {
         "swupdate"
@@ -89,17 +81,17 @@ impl ImageFormat for Swupdate {
             return Err(Unfit::KeyType { key, format: "swupdate", takes: "EC and RSA keys" }.into());
         }
         if let Some(path) = source.folder() {
-            let archive = folder::archive(path).map_err(unfit)?;
+            let archive = folder::archive(path).map_err(Fault::unfit)?;
             source.replace_with_file(archive)?;
         }
-        let update = Update::read(source).map_err(unfit)?;
+        let update = Update::read(source).map_err(Fault::unfit)?;
         match (update.signature(), maker.existing) {
             (Some(_), Existing::Refuse) => return Err(Unfit::AlreadySigned.into()),
             (Some(_), Existing::Keep) => return Err(Unfit::CannotAdd { format: self.name() }.into()),
             (None, Existing::Keep) => return Err(Unfit::NotSigned.into()),
             (None, Existing::Refuse | Existing::Replace) | (Some(_), Existing::Replace) => {}
         }
-        update.check(source, Device::default()).map_err(unfit)?;
+        update.check(source, Device::default()).map_err(Fault::unfit)?;
         let hash = digest_hash(chosen_scheme(key.usual_scheme(), settings)?);
         let message = cms::message(maker, Content::Detached(&hash.digest(&update.text)), settings)?;
         Ok(Box::new(Planned { message, update }))
