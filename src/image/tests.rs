@@ -225,10 +225,17 @@ fn with_source<T>(image: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
     work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), |_| {}))
 }
 
+/// Checks each row with each of its types of key; RSA keys take their time to make, so that there is one of each type.
 fn each(mut check: impl FnMut(&Row, &Signatory, &[u8])) {
+    let mut signatories: Vec<Signatory> = Vec::new();
     for row in ROWS {
         for key_type in row.keys {
-            check(row, &signatory(*key_type), &(row.image)());
+            let found = signatories.iter().position(|found| found.key.public_key().key_type() == *key_type);
+            let at = found.unwrap_or_else(|| {
+                signatories.push(signatory(*key_type));
+                signatories.len() - 1
+            });
+            check(row, &signatories[at], &(row.image)());
         }
     }
 }
