@@ -21,6 +21,7 @@ use crate::x509::{self, verify as path};
 mod cms;
 pub mod esp32;
 mod format;
+mod layout;
 pub mod mcuboot;
 mod minisign;
 mod prepared;
@@ -39,9 +40,10 @@ pub use format::{
     At, Description, Detached, Evidence, Existing, Facts, ImageFormat, Maker, Message, Named, Plan, Reading, Round,
     Setting, Settings, Signatory, Takes, Unfit, parse_number,
 };
+pub use layout::{Aside, CipherKey, Layout, Piece};
 pub use prepared::{Prepared, Step};
 pub use sign::{Signed, check_key, check_signer, sign, sign_by};
-pub use source::{Aside, CipherKey, Layout, Piece, Source};
+pub use source::Source;
 use verify::judged;
 pub use verify::{Bad, Demands, Fault, Good, Policy, Trust, Verdict, verify};
 
