@@ -26,10 +26,12 @@ use zeroize::Zeroizing;
 mod base64;
 mod commented;
 mod folder;
+mod hex;
 mod kind;
 pub use base64::{from_base64, to_base64};
 pub use commented::Commented;
 pub use folder::{Folder, build_folder, make_folder};
+pub use hex::{from_hex, to_hex};
 pub use kind::{Document, Kind, documents};
 
 /// Largest key, request, certificate, CRL or signature file that is read: 64 MiB.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io::{BufRead, Write};
 
 use super::{Ca, Error};
+use crate::files::{from_hex, to_hex};
 use crate::key::{Hash, PublicKey};
 use crate::store::audit::{Entry, Event, Extent, Fault, Head, Planned};
 use crate::store::{Filter, Record, SqliteStore, State, Store};
-use crate::x509::{Certificate, Hierarchy, Time, colon_hex, hex, rfc3339};
+use crate::x509::{Certificate, Hierarchy, Time, colon_hex, rfc3339};
 
 /// Lines and certificates read at a time.
 const PAGE: usize = 1000;
@@ -144,13 +145,13 @@ fn agrees(
     let (Event::Issue(planned) | Event::IssueCa(planned)) = &entry.event else { return Ok(Ok(())) };
     let Planned { serial, identity, profile, spki_sha256, to_be_signed_sha256, not_after, renews, .. } = planned;
     let differs = |why| Ok(Err(Fault::Records { n: entry.n, why }));
-    let octets = crate::x509::unhex(&serial.replace(':', ""));
+    let octets = from_hex(&serial.replace(':', ""));
     let filter = Filter { serial: Some(octets.unwrap_or_default()), ..Filter::default() };
     let Some(record) = store.list(&filter, None, 1)?.pop() else { return differs("the certificate is missing") };
     if record.issuer != entry.issuer
         || record.identity != *identity
         || record.profile != *profile
-        || hex(&record.spki_sha256) != *spki_sha256
+        || to_hex(&record.spki_sha256) != *spki_sha256
     {
         return differs("it is another certificate");
     }

@@ -350,7 +350,7 @@ fn a_changed_record_is_found() {
     let keys = [issuer.certificate().public_key().unwrap()];
     assert!(check_exported(&mut exported.as_slice(), &keys).unwrap().is_ok());
     assert!(check_exported(&mut exported.as_slice(), &[]).unwrap().is_err());
-    let serial = leaf(&issued[1]).serial().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let serial = crate::files::to_hex(leaf(&issued[1]).serial());
     for (what, statement) in [
         ("chain", "UPDATE audit SET line = replace(line, '2027-', '2028-')".to_owned()),
         ("chain", "UPDATE audit SET n = CASE n WHEN 2 THEN 93 WHEN 3 THEN 92 ELSE n END; UPDATE audit SET n = n - 90 WHERE n > 90".to_owned()),

@@ -6,7 +6,7 @@ use super::Context;
 use super::error::{Credential, Usage};
 use super::keys::{self, PassphraseFrom, Unlock};
 use crate::ca::{Ca, Issuer};
-use crate::files::printable;
+use crate::files::{from_hex, printable};
 use crate::key::{Passphrase, SoftwareKey};
 use crate::x509::{Hierarchy, Time};
 
@@ -120,7 +120,7 @@ pub type Octets = std::sync::Arc<[u8]>;
 /// Reads a serial number as it is shown: hexadecimal, with or without colons.
 pub fn parse_serial(text: &str) -> Result<Octets, String> {
     let digits: String = text.chars().filter(|c| *c != ':').collect();
-    let octets = crate::x509::unhex(&digits).filter(|octets| (1..=20).contains(&octets.len()));
+    let octets = from_hex(&digits).filter(|octets| (1..=20).contains(&octets.len()));
     octets.map(Octets::from).ok_or_else(|| "must be a serial number in hexadecimal, as 5f:0e:91:c2".to_owned())
 }
 

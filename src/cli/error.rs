@@ -324,7 +324,6 @@ fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
         Unfit::SignatureTooLarge { .. } => Some("give --cert a file with fewer certificates"),
         Unfit::CannotRemove { .. }
         | Unfit::NotByKey
-        | Unfit::Malformed { .. }
         | Unfit::Encrypted
         | Unfit::Manifest { .. }
         | Unfit::Refused(_) => None,

@@ -11,16 +11,13 @@ use serde_json::{Value, json};
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom};
 use super::product::{self, Encoding};
-use super::progress::Progress;
+use super::progress;
 use super::report::{Report, row};
 use super::{Context, keygen, sign, verify};
 use crate::files::{self, Creation, Kind, shown};
 use crate::image::esp32::{self, Esp32, SignatureBlock};
-use crate::image::{
-    self, Demands, Evidence, Existing, Layout, Maker, Policy, Prepared, Settings, Source, Step, Trust, Unfit, Verdict,
-};
-use crate::key::{KeyFile, KeyRef, KeyType, PublicKey, Scheme, Signer, SoftwareKey};
-use crate::x509::verify::Purpose;
+use crate::image::{self, Existing, Layout, Maker, Settings, Signed, Source, Unfit};
+use crate::key::{KeyFile, KeyRef, KeyType, PublicKey, Signer, SoftwareKey};
 
 /// Sign and verify ESP32 images by the command lines of espsecure
 ///
@@ -250,26 +247,13 @@ impl Pen {
     }
 
     /// The image with one block more.
-    fn sign(
-        &self,
-        source: &mut Source<'_>,
-        existing: Existing,
-        context: &Context,
-    ) -> Result<(Layout, Option<Scheme>), image::Error> {
+    fn sign(&self, source: &mut Source<'_>, existing: Existing, context: &Context) -> Result<Signed, image::Error> {
         let maker = Maker { key: Some(self.key()), chain: None, time: context.now, existing };
         let settings = Settings::default();
         match self {
-            Self::Key(key) => {
-                let signed = image::sign(&Esp32, source, Some(key), &maker, &settings)?;
-                Ok((signed.layout, signed.scheme))
-            }
+            Self::Key(key) => image::sign(&Esp32, source, Some(key), &maker, &settings),
             Self::Made(_, signature) => {
-                let prepared = Prepared::new(&Esp32, source, &maker, &settings)?;
-                let scheme = Some(prepared.scheme);
-                match prepared.attach(&Esp32, source, signature)? {
-                    Step::Done(layout) => Ok((layout, scheme)),
-                    Step::Again(_) => Err(image::Error::PreparedDiffers),
-                }
+                image::sign_by(&Esp32, source, &maker, &settings, &mut |_| Ok(signature.clone()))
             }
         }
     }
@@ -302,30 +286,27 @@ fn sign_data(args: &SignArgs, context: &Context) -> anyhow::Result<ExitCode> {
     }
     let output = product::output(path, REPLACE, context)?;
     let pens = args.pens(context)?;
-    let mut progress = Progress::new(context, "signing", files::size(&args.datafile));
-    let mut observe = |done| progress.observe(done);
-    let mut source = Source::open(&args.datafile, &mut observe)?;
+    let mut source = progress::open(context, "signing", &args.datafile)?;
     let mut existing = match (args.append_signatures, args.replace) {
         (true, _) => Existing::Keep,
         (_, true) => Existing::Replace,
         _ => Existing::Refuse,
     };
-    let mut signed = (Layout::default(), None);
+    let (mut layout, mut scheme) = (Layout::default(), None);
     for (number, pen) in pens.iter().enumerate() {
         if number > 0 {
-            put_in_place(&mut source, &signed.0)?;
+            put_in_place(&mut source, &layout)?;
             existing = Existing::Keep;
         }
-        signed = match pen.sign(&mut source, existing, context) {
+        let signed = match pen.sign(&mut source, existing, context) {
             // espsecure takes --append-signatures for the first one too.
             Err(image::Error::Unfit(Unfit::NotSigned)) => pen.sign(&mut source, Existing::Refuse, context)?,
             signed => signed?,
         };
+        (layout, scheme) = (signed.layout, signed.scheme);
     }
-    let (layout, scheme) = signed;
     sign::write(&mut source, &layout, output)?;
     drop(source);
-    drop(progress);
     context.done(sign::report(&args.datafile, path, &Esp32, scheme, pens.last().map(Pen::key)))
 }
 
@@ -354,24 +335,7 @@ struct VerifyArgs {
 }
 
 fn verify_signature(args: &VerifyArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let policy = Policy {
-        trust: Trust::Key(args.key.public(context)?),
-        untrusted: Vec::new(),
-        purpose: Purpose::Any,
-        at: context.now,
-        demands: Demands::default(),
-    };
-    let evidence = Evidence { signature: None, signer: None, policy: &policy };
-    let mut progress = Progress::new(context, "verifying", files::size(&args.datafile));
-    let mut observe = |done| progress.observe(done);
-    let mut source = Source::open(&args.datafile, &mut observe)?;
-    let verdict = image::verify(&Esp32, &mut source, &evidence, &Settings::default())?;
-    drop(source);
-    drop(progress);
-    match verdict {
-        Verdict::Good(good) => context.answer(verify::good_report(&args.datafile, &Esp32, &policy, &good), 0),
-        Verdict::Bad(bad) => context.answer(verify::bad_report(&args.datafile, &Esp32, &bad), 3),
-    }
+    verify::by_key(&args.datafile, &Esp32, args.key.public(context)?, context)
 }
 
 /// Show the signature blocks of an image
@@ -388,8 +352,7 @@ struct InfoArgs {
 }
 
 fn signature_info(args: &InfoArgs, context: &Context) -> anyhow::Result<ExitCode> {
-    let mut observe = |_| {};
-    let blocks = esp32::signature_blocks(&mut Source::open(&args.datafile, &mut observe)?)?;
+    let blocks = esp32::signature_blocks(&mut Source::open(&args.datafile, |_| {})?)?;
     let mut report = Report::new("bulla.espsecure.info/1")
         .line(shown(&args.datafile))
         .field("file", args.datafile.to_string_lossy().into_owned());

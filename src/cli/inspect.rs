@@ -49,10 +49,9 @@ const SHOWN_ENTRIES: usize = 20;
 const WANTED: &str = "a key, request, certificate, revocation list or CMS message";
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let mut observe = |_| {};
     // An image may be larger than what is read at once, and its first bytes say what it is.
     let image = match files::size(&args.file) {
-        Some(size) if size > DOCUMENT_LIMIT => image(&mut Source::open(&args.file, &mut observe)?)?,
+        Some(size) if size > DOCUMENT_LIMIT => image(&mut Source::open(&args.file, |_| {})?)?,
         _ => None,
     };
     let bytes = match image {
@@ -84,7 +83,7 @@ fn image_in(bytes: &[u8], args: &Args) -> Result<Option<Report>, image::Error> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    image(&mut Source::from_bytes(&args.file, bytes.to_vec(), &mut |_| {}))
+    image(&mut Source::from_bytes(&args.file, bytes.to_vec(), |_| {}))
 }
 
 /// A signed image, or a signature, of the first format that knows it.

@@ -1,6 +1,7 @@
 //! Progress on standard error: a bar on a terminal for work over half a second, else a line each ten seconds.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -8,6 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::Context;
+use crate::files;
+use crate::image::Source;
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -87,6 +90,12 @@ impl Progress {
         }
         bar.with_message(self.what)
     }
+}
+
+/// Opens an image. The progress of reading it is shown until it is closed.
+pub fn open<'a>(context: &Context, what: &'static str, path: &Path) -> Result<Source<'a>, files::Error> {
+    let mut progress = Progress::new(context, what, files::size(path));
+    Source::open(path, move |done| progress.observe(done))
 }
 
 impl Drop for Progress {

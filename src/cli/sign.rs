@@ -7,7 +7,7 @@ use super::Context;
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom};
 use super::product;
-use super::progress::Progress;
+use super::progress;
 use super::report::Report;
 use super::signature::{FormatArg, FormatSettings, PurposeArg};
 use crate::files::{self, Creation, Output, json_line, shown, shown_output};
@@ -135,7 +135,7 @@ impl Job {
         if let Some(chain) = &self.chain {
             image::check_signer(chain, key, Purpose::from(args.purpose), context.now)?;
             warn_about(chain, self.format, context);
-        } else if !self.format.takes_bare_keys() {
+        } else if self.format.is_cms() {
             let message = format!("--as {} needs the signer's certificate: add --cert FILE", self.format.name());
             return Err(Usage(message).into());
         }
@@ -171,22 +171,18 @@ fn sign(args: &Args, mut job: Job, context: &Context) -> anyhow::Result<ExitCode
     if let Some(public) = public {
         job.check(args, public, context)?;
     }
-    let mut progress = Progress::new(context, "signing", files::size(&args.file));
-    let mut observe = |done| progress.observe(done);
-    let mut source = Source::open(&args.file, &mut observe)?;
+    let mut source = progress::open(context, "signing", &args.file)?;
     let signer = key.as_ref().map(|key| key as &dyn Signer);
     let signed = image::sign(job.format, &mut source, signer, &job.maker(args, public), &job.settings)?;
     write(&mut source, &signed.layout, output)?;
     drop(source);
-    drop(progress);
     finish(args, job.format, signed.scheme, public, job.chain.as_ref().map(|_| job.time), context)
 }
 
 fn remove(args: &Args, job: &Job, key: &Path, context: &Context) -> anyhow::Result<ExitCode> {
     let output = output(args, context)?;
     let key = PublicKey::read(key)?;
-    let mut observe = |_| {};
-    let mut source = Source::open(&args.file, &mut observe)?;
+    let mut source = Source::open(&args.file, |_| {})?;
     let layout = job.format.remove(&mut source, &key)?;
     write(&mut source, &layout, output)?;
     drop(source);
@@ -197,12 +193,9 @@ fn prepare(args: &Args, mut job: Job, name: &Path, context: &Context) -> anyhow:
     let key = args.public_key.as_ref().ok_or_else(|| Usage("--prepare needs --public-key FILE".to_owned()))?;
     let key = PublicKey::read(key)?;
     job.check(args, &key, context)?;
-    let mut progress = Progress::new(context, "preparing", files::size(&args.file));
-    let mut observe = |done| progress.observe(done);
-    let mut source = Source::open(&args.file, &mut observe)?;
+    let mut source = progress::open(context, "preparing", &args.file)?;
     let prepared = Prepared::new(job.format, &mut source, &job.maker(args, Some(&key)), &job.settings)?;
     drop(source);
-    drop(progress);
     write_prepared(args, name, &prepared, context)
 }
 
@@ -244,20 +237,16 @@ fn attach(args: &Args, path: &Path, context: &Context) -> anyhow::Result<ExitCod
     let output = args.output.as_ref().map(|_| output(args, context)).transpose()?;
     let (key, scheme) = (prepared.key.clone(), prepared.scheme);
     let time = prepared.chain.as_ref().map(|_| prepared.time);
-    let mut progress = Progress::new(context, "attaching", files::size(&args.file));
-    let mut observe = |done| progress.observe(done);
-    let mut source = Source::open(&args.file, &mut observe)?;
+    let mut source = progress::open(context, "attaching", &args.file)?;
     match prepared.attach(format, &mut source, &signature)? {
         Step::Done(layout) => {
             let output = output.ok_or_else(|| Usage("all signatures are there: add -o FILE".to_owned()))?;
             write(&mut source, &layout, output)?;
             drop(source);
-            drop(progress);
             finish(args, format, Some(scheme), Some(&key), time, context)
         }
         Step::Again(next) => {
             drop(source);
-            drop(progress);
             let again = || Usage(format!("{} signs once more: add --prepare NAME", format.name()));
             write_prepared(args, args.prepare.as_ref().ok_or_else(again)?, &next, context)
         }
@@ -287,7 +276,7 @@ fn finish(
     context: &Context,
 ) -> anyhow::Result<ExitCode> {
     let output = args.output.clone().unwrap_or_default();
-    if scheme == Some(Scheme::Ed25519) && !format.takes_bare_keys() {
+    if scheme == Some(Scheme::Ed25519) && format.is_cms() {
         context.warn("OpenSSL 3 cannot verify CMS with Ed25519, and so RAUC and SWUpdate cannot either");
     }
     let mut report = report(&args.file, &output, format, scheme, key);
@@ -330,7 +319,7 @@ fn warn_about(chain: &Chain, format: &dyn ImageFormat, context: &Context) {
     let email = const_oid::db::rfc5280::ID_KP_EMAIL_PROTECTION;
     let lacks_email =
         leaf.extended_key_usage().is_ok_and(|usages| usages.is_some_and(|usages| !usages.contains(&email)));
-    if lacks_email && !format.takes_bare_keys() {
+    if lacks_email && format.is_cms() {
         context.warn(
             "the signer's certificate lacks extKeyUsage emailProtection: RAUC, SWUpdate and openssl cms refuse it by default",
         );

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::Context;
 use super::error::Usage;
 use super::product;
-use super::progress::Progress;
+use super::progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, PurposeArg, parse_time};
 use crate::files::{self, Creation, Output, printable, shown};
-use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Source, Trust, Verdict};
+use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
-use crate::x509::verify::Anchors;
+use crate::x509::verify::{Anchors, Purpose};
 use crate::x509::{self, AltName, Certificate, Chain, Time, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
@@ -153,12 +153,9 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
     let mut staged = output.map(Output::stage).transpose()?;
     let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
-    let mut progress = Progress::new(context, "verifying", files::size(&args.file));
-    let mut observe = |done| progress.observe(done);
-    let mut source = Source::open(&args.file, &mut observe)?.copy_to(copy);
+    let mut source = progress::open(context, "verifying", &args.file)?.copy_to(copy);
     let verdict = image::verify(format, &mut source, &evidence, &settings);
     drop(source);
-    drop(progress);
     let verdict = match verdict {
         Err(image::Error::Copy { source }) => {
             let path = args.output.unwrap_or_default();
@@ -166,14 +163,43 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         }
         verdict => verdict?,
     };
+    if let (Verdict::Good(_), Some(staged)) = (&verdict, staged) {
+        staged.commit()?;
+    }
+    answer(&args.file, format, &policy, &verdict, context)
+}
+
+/// Judges an image that holds its signature by the signer's key alone.
+pub(super) fn by_key(
+    file: &Path,
+    format: &dyn ImageFormat,
+    key: PublicKey,
+    context: &Context,
+) -> anyhow::Result<ExitCode> {
+    let policy = Policy {
+        trust: Trust::Key(key),
+        untrusted: Vec::new(),
+        purpose: Purpose::Firmware,
+        at: context.now,
+        demands: Demands::default(),
+    };
+    let evidence = Evidence { signature: None, signer: None, policy: &policy };
+    let mut source = progress::open(context, "verifying", file)?;
+    let verdict = image::verify(format, &mut source, &evidence, &Settings::default())?;
+    drop(source);
+    answer(file, format, &policy, &verdict, context)
+}
+
+fn answer(
+    file: &Path,
+    format: &dyn ImageFormat,
+    policy: &Policy,
+    verdict: &Verdict,
+    context: &Context,
+) -> anyhow::Result<ExitCode> {
     match verdict {
-        Verdict::Good(good) => {
-            if let Some(staged) = staged {
-                staged.commit()?;
-            }
-            context.answer(good_report(&args.file, format, &policy, &good), 0)
-        }
-        Verdict::Bad(bad) => context.answer(bad_report(&args.file, format, &bad), 3),
+        Verdict::Good(good) => context.answer(good_report(file, format, policy, good), 0),
+        Verdict::Bad(bad) => context.answer(bad_report(file, format, bad), 3),
     }
 }
 
@@ -223,13 +249,13 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
 }
 
 /// The report of a file that verified.
-pub(super) fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Good) -> Report {
+fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Good) -> Report {
     let mut report = Report::new("bulla.verify/1")
         .line(format!("good  {}", shown(file)))
         .field("verdict", "good")
         .field("file", file.to_string_lossy().into_owned())
         .field("as", format.name())
-        .field("covered", good.covered)
+        .field("covered", good.facts.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
     if let Some(chain) = &good.chain {
@@ -274,7 +300,7 @@ pub(super) fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy
         report = report.row(label, printable(value));
     }
     let whole = if format.is_detached() { ", the whole file" } else { "" };
-    report.line(row("covered", &format!("{} bytes{whole}", good.covered)))
+    report.line(row("covered", &format!("{} bytes{whole}", good.facts.covered)))
 }
 
 /// The report of a file that did not.

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use super::{
-    Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan, RSA,
-    Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
+    At, Bad, Description, Error, Evidence, Facts, Fault, HASH, ImageFormat, Layout, Maker, Message, Named, Piece, Plan,
+    RSA, Reading, Round, Setting, Settings, Signatory, Source, Trust, chosen_scheme,
 };
 use crate::cms::{Content, SignedData, Unsigned, digest_hash};
 use crate::files::{self, Kind};
@@ -24,15 +24,16 @@ impl ImageFormat for Cms {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[HASH, RSA]
+        // A message names its scheme itself.
+        &[Setting { at: At::Signing, ..HASH }, Setting { at: At::Signing, ..RSA }]
     }
 
     fn is_detached(&self) -> bool {
         true
     }
 
-    fn takes_bare_keys(&self) -> bool {
-        false
+    fn is_cms(&self) -> bool {
+        true
     }
 
     fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {
@@ -42,44 +43,26 @@ impl ImageFormat for Cms {
         Ok(Box::new(message(maker, Content::Detached(&digest), settings)?))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
-        if settings.has("hash") || settings.has("rsa") {
-            let name = if settings.has("hash") { "hash" } else { "rsa" };
-            return Err(Error::setting(name, "a CMS message names its scheme itself"));
-        }
-        let parsed = match evidence.signature {
-            Some(signature) => parse(signature.bytes, signature.path),
-            None => parse(&source.message(files::DOCUMENT_LIMIT)?, source.path()),
-        };
-        let mut message = match parsed {
-            Ok(message) => message,
-            Err(bad) => return Ok(Err(bad)),
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, _settings: &Settings) -> Result<Reading, Fault> {
+        let mut message = match evidence.signature {
+            Some(signature) => parse(signature.bytes, signature.path)?,
+            None => parse(&source.message(files::DOCUMENT_LIMIT)?, source.path())?,
         };
         match (evidence.signature, message.content.take()) {
             (Some(_), None) => {}
             (None, Some(content)) => source.replace(content),
             (Some(_), Some(_)) => {
                 let words = "the message holds a content of its own, and a detached one is expected";
-                return Ok(Err(Bad::new("not-detached", words)));
+                return Err(Bad::new("not-detached", words).into());
             }
-            (None, None) => return Err(Error::SignatureNeeded),
+            (None, None) => return Err(Error::SignatureNeeded.into()),
         }
-        let hash = match message.signer().and_then(|signer| signer.digest_hash()) {
-            Ok(hash) => hash,
-            Err(refusal) => return Ok(Err(refusal.into())),
-        };
-        let (digest, covered) = source.digest(hash)?;
-        Ok(signatory(&message, digest, evidence).map(|signatory| Reading {
-            signatories: vec![signatory],
-            covered,
-            facts: Facts::default(),
+        let (digest, covered) = source.digest(message.signer()?.digest_hash()?)?;
+        Ok(Reading {
+            signatories: vec![signatory(&message, digest, evidence)?],
+            facts: Facts { covered, ..Facts::default() },
             content: None,
-        }))
+        })
     }
 
     fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {

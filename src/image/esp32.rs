@@ -10,7 +10,7 @@
 //! `espsecure/__init__.py`.
 
 use super::{
-    Bad, Description, Error, Evidence, Existing, Facts, ImageFormat, Layout, Maker, Message, Named, Piece, Plan,
+    Bad, Description, Error, Evidence, Existing, Facts, Fault, ImageFormat, Layout, Maker, Message, Named, Piece, Plan,
     Reading, Round, Setting, Settings, Signatory, Source, Unfit,
 };
 use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
@@ -105,12 +105,11 @@ impl ImageFormat for Esp32 {
             None if maker.existing == Existing::Keep => return Err(Unfit::NotSigned.into()),
             None => (size, Vec::new()),
         };
-        if is_erased(source, length)? {
-            let why = "it holds nothing but 0xff, as erased flash does".to_owned();
-            return Err(Unfit::Malformed { why }.into());
+        if source.is_filled(0..length, 0xff)? {
+            return Err(Error::malformed("it holds nothing but 0xff, as erased flash does"));
         }
         if let Some(why) = misplaced(source, length)? {
-            return Err(Unfit::Malformed { why }.into());
+            return Err(Error::malformed(why));
         }
         let padding = length.next_multiple_of(SECTOR) - length;
         let image = Layout::new([Piece::Span(0..length), Piece::Fill { byte: 0xff, count: padding }]);
@@ -136,31 +135,26 @@ impl ImageFormat for Esp32 {
         Ok(layout)
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        _evidence: &Evidence<'_>,
-        _settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, _evidence: &Evidence<'_>, _settings: &Settings) -> Result<Reading, Fault> {
         let sector = match Sector::read(source)? {
             Some(sector) if sector.is_aligned => sector,
             _ => {
                 let words =
                     "the file is not a whole number of sectors of 4096 bytes, the last of which has the signature";
-                return Ok(Err(Bad::new("size", words)));
+                return Err(Bad::new("size", words).into());
             }
         };
         let digests = sector.digests(source)?;
         let mut signatories = Vec::new();
-        let mut facts = Facts::default();
+        let mut facts = Facts { covered: sector.image, ..Facts::default() };
         let mut skipped = None;
         for (label, slot) in LABELS.into_iter().zip(&sector.slots) {
             let Some(slot) = slot else { continue };
             match slot.as_ref().map_err(Bad::clone).and_then(|block| Ok((block, block.key()?))) {
-                Ok((block, key)) => match signatory(block, key, &digests) {
-                    Ok(signatory) => signatories.push(signatory),
-                    Err(bad) => return Ok(Err(of_block(label, bad))),
-                },
+                Ok((block, key)) => {
+                    let signatory = signatory(block, key, &digests).map_err(|bad| of_block(label, bad))?;
+                    signatories.push(signatory);
+                }
                 // A device goes on to the next, since no digest of such a block is in its eFuses.
                 Err(bad) => {
                     facts.remarks.push((label, format!("passed over: {}", bad.words)));
@@ -169,17 +163,17 @@ impl ImageFormat for Esp32 {
             }
         }
         if let (true, Some(bad)) = (signatories.is_empty(), skipped) {
-            return Ok(Err(bad));
+            return Err(bad.into());
         }
         if let Some(why) = misplaced(source, sector.image)? {
-            return Ok(Err(Bad::new("place", why)));
+            return Err(Bad::new("place", why).into());
         }
         if !sector.is_erased_behind {
             facts
                 .remarks
                 .push(("unsigned", "the bytes behind the blocks are not 0xff; no device reads them".to_owned()));
         }
-        Ok(Ok(Reading { signatories, covered: sector.image, facts, content: None }))
+        Ok(Reading { signatories, facts, content: None })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {
@@ -270,19 +264,6 @@ fn misplaced(source: &mut Source<'_>, length: u64) -> Result<Option<String>, Err
     }))
 }
 
-/// Whether the first bytes of an image are all 0xff.
-fn is_erased(source: &mut Source<'_>, length: u64) -> Result<bool, Error> {
-    let mut place = 0;
-    while place < length {
-        let end = length.min(place + SECTOR);
-        if source.span(place..end)?.iter().any(|&byte| byte != 0xff) {
-            return Ok(false);
-        }
-        place = end;
-    }
-    Ok(true)
-}
-
 /// What stands in the place of a block; nothing where it is erased flash.
 type Slot = Option<Result<Block, Bad>>;
 
@@ -333,7 +314,7 @@ impl Sector {
     /// The blocks that stay when the image is signed with another key.
     fn kept(&self, source: &mut Source<'_>, existing: Existing, key: &BlockKey) -> Result<Vec<Block>, Error> {
         let blocks: Vec<Block> = self.blocks().cloned().collect();
-        let malformed = |why: &str| Err(Unfit::Malformed { why: why.to_owned() }.into());
+        let malformed = |why: &str| Err(Error::malformed(why));
         match existing {
             _ if blocks.is_empty() => malformed("its signature sector is damaged"),
             _ if !self.is_aligned => malformed("it is signed without padding, so that no device finds the signature"),

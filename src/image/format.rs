@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::{Bad, Demands, Error, Layout, Policy, Source, Trust};
+use super::{Bad, Demands, Error, Fault, Layout, Policy, Source, Trust};
 use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 use crate::x509::{Certificate, Chain, Time};
 
@@ -28,9 +28,10 @@ pub trait ImageFormat: Sync {
         false
     }
 
-    /// Whether a signature can be made without a certificate.
-    fn takes_bare_keys(&self) -> bool {
-        true
+    /// Whether its signatures are CMS messages, which name their signer by a certificate and which devices check with
+    /// OpenSSL.
+    fn is_cms(&self) -> bool {
+        false
     }
 
     /// Lays an image out for signing. Refuses what the device would not take: a key of the wrong type, an image
@@ -43,12 +44,7 @@ pub trait ImageFormat: Sync {
     }
 
     /// Finds the signatures of an image, and what each covers. Whatever the device would refuse by its layout is bad.
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error>;
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault>;
 
     /// Says what an image is, where it is of this format. Detached signatures are described by their own file.
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error>;
@@ -232,12 +228,6 @@ pub trait Plan {
     /// signature covers the first.
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error>;
 
-    /// The bytes that the first signature is over, itself or by their digest, where they are a row of the image: for
-    /// tools that hash what they sign.
-    fn covered(&self) -> Option<&Layout> {
-        None
-    }
-
     /// The product: the signed image, or the signature where that is detached. ECDSA signatures are DER.
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error>;
 }
@@ -282,13 +272,16 @@ pub struct Detached<'a> {
 
 impl Evidence<'_> {
     /// The key that a signature without a name is checked with: the trusted one, or that of the certificate that was
-    /// given, which must be given where trust is in anchors.
-    pub fn key(&self) -> Result<PublicKey, Error> {
+    /// given, which must be given where trust is in anchors. There the certificate is evidence, and one whose key is not
+    /// accepted is wrong evidence.
+    pub fn key(&self) -> Result<PublicKey, Fault> {
         match (&self.policy.trust, self.signer) {
             (Trust::Key(key), _) => Ok(key.clone()),
-            (Trust::Certificate(certificate), _) => Ok(certificate.public_key()?),
-            (Trust::Anchors(_), Some(certificate)) => Ok(certificate.public_key()?),
-            (Trust::Anchors(_), None) => Err(Error::CertificateNeeded),
+            (Trust::Certificate(certificate), _) => Ok(certificate.public_key().map_err(Error::X509)?),
+            (Trust::Anchors(_), Some(certificate)) => {
+                Ok(certificate.public_key().map_err(|error| Bad::new("certificate-key", error))?)
+            }
+            (Trust::Anchors(_), None) => Err(Error::CertificateNeeded.into()),
         }
     }
 
@@ -302,16 +295,14 @@ impl Evidence<'_> {
 pub struct Reading {
     /// Who signed, in the image's order. None is an image without a signature.
     pub signatories: Vec<Signatory>,
-    /// The number of bytes of the image that each signature covers, directly or through what it signs.
-    pub covered: u64,
     /// What the image says of itself under the signatures.
     pub facts: Facts,
-    /// What is looked at only after a signature holds.
+    /// What is looked at only after a signature holds, and then says what the image is instead of `facts`.
     pub content: Option<Content>,
 }
 
 /// Looks at what a signature covers by way of a digest tree, a list of digests: returns what it says of itself.
-pub type Content = Box<dyn FnOnce(&mut Source<'_>, &Demands) -> Result<Result<Facts, Bad>, Error>>;
+pub type Content = Box<dyn FnOnce(&mut Source<'_>, &Demands) -> Result<Facts, Fault>>;
 
 /// One signer's part of an image.
 pub struct Signatory {
@@ -345,14 +336,14 @@ pub enum Named {
 /// What an image says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
+    /// The number of bytes of the image that the signature covers, directly or through what it signs.
+    pub covered: u64,
     /// The version, as its format writes it.
     pub version: Option<String>,
     /// The security counter, which a device never lets go down.
     pub security_counter: Option<u32>,
     /// The hardware that it is for, each as its format writes it.
     pub hardware: Vec<String>,
-    /// How many bytes the signature covers, where only what is signed can tell.
-    pub covered: Option<u64>,
     /// What the format restates besides: label and value, as the trusted comment.
     pub remarks: Vec<(&'static str, String)>,
 }
@@ -385,8 +376,6 @@ pub enum Unfit {
     NotByKey,
     /// The format takes no keys of this type.
     KeyType { key: KeyType, format: &'static str, takes: &'static str },
-    /// It is not what the format signs.
-    Malformed { why: String },
     /// It is encrypted, so that what is in it cannot be looked at.
     Encrypted,
     /// Its manifest, which says what is in it, is not right.
@@ -395,7 +384,7 @@ pub enum Unfit {
     OtherDigest { key: KeyType, hash: Hash },
     /// Its start is not blank, where the header goes.
     NoHeaderRoom { size: u64 },
-    /// The device would refuse it, whoever signs.
+    /// It is not what the format signs, or the device would refuse it, whoever signs.
     Refused(Bad),
     /// It is larger than the place for it.
     NoRoom { size: u64, room: u64 },
@@ -415,7 +404,6 @@ impl Unfit {
             Self::CannotRemove { .. } => "cannot-remove",
             Self::NotByKey => "not-by-key",
             Self::KeyType { .. } => "key-type",
-            Self::Malformed { .. } => "malformed",
             Self::Encrypted => "encrypted",
             Self::Manifest { .. } => "manifest",
             Self::OtherDigest { .. } => "other-digest",
@@ -440,7 +428,6 @@ impl std::fmt::Display for Unfit {
             Self::CannotRemove { format } => write!(f, "no signature can be taken out of {format}"),
             Self::NotByKey => f.write_str("the image has no signature of this key"),
             Self::KeyType { key, format, takes } => write!(f, "{format} takes no {key} keys, only {takes}"),
-            Self::Malformed { why } => write!(f, "the image cannot be signed: {why}"),
             Self::Encrypted => f.write_str("the image is encrypted, and what cannot be looked at is not signed"),
             Self::Manifest { why } => write!(f, "the manifest cannot be signed: {why}"),
             Self::SignatureTooLarge { size, most } => {
@@ -452,7 +439,7 @@ impl std::fmt::Display for Unfit {
             Self::NoHeaderRoom { size } => {
                 write!(f, "the first {size} bytes of the image are not blank for the header")
             }
-            Self::Refused(bad) => write!(f, "the device would refuse the image: {}", bad.words),
+            Self::Refused(bad) => write!(f, "the image cannot be signed: {}", bad.words),
             Self::NoRoom { size, room } => write!(f, "the signed image has {size} bytes, and there is room for {room}"),
         }
     }

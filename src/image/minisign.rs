@@ -14,8 +14,8 @@
 use std::path::Path;
 
 use super::{
-    Bad, Description, Error, Evidence, Facts, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named, Piece, Plan,
-    Reading, Round, Setting, Settings, Signatory, Source, Takes, Trust, Unfit,
+    Bad, Description, Error, Evidence, Facts, Fault, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named, Piece,
+    Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Trust, Unfit,
 };
 use crate::files::Commented;
 use crate::key::{Blake2b, KeyId, KeyType, Scheme};
@@ -92,24 +92,16 @@ impl ImageFormat for Minisign {
         Ok(Box::new(Planned { id: KeyId::of(key), digest, trusted, untrusted }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
-        let Minisig { algorithm, id, signature, trusted, global, .. } = match Minisig::parse(evidence.signature()?) {
-            Ok(found) => found,
-            Err(bad) => return Ok(Err(bad)),
-        };
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
+        let Minisig { algorithm, id, signature, trusted, global, .. } = Minisig::parse(evidence.signature()?)?;
         if algorithm == Algorithm::Legacy && settings.has(REQUIRE_PREHASHED.name) {
-            return Ok(Err(Bad::new("algorithm", "the signature is a legacy one, and a prehashed one is asked for")));
+            return Err(Bad::new("algorithm", "the signature is a legacy one, and a prehashed one is asked for").into());
         }
         if let Trust::Key(key) = &evidence.policy.trust
             && let Some(expected) = key.id().filter(|expected| *expected != id)
         {
             let words = format!("the signature is by key {id}, and key {expected} is trusted");
-            return Ok(Err(Bad::new("key-id", words)));
+            return Err(Bad::new("key-id", words).into());
         }
         let (message, covered) = match algorithm {
             Algorithm::Prehashed => {
@@ -131,8 +123,8 @@ impl ImageFormat for Minisign {
             rule: None,
             signing_time: None,
         };
-        let facts = Facts { remarks: vec![("trusted comment", trusted)], ..Facts::default() };
-        Ok(Ok(Reading { signatories: vec![signatory], covered, facts, content: None }))
+        let facts = Facts { covered, remarks: vec![("trusted comment", trusted)], ..Facts::default() };
+        Ok(Reading { signatories: vec![signatory], facts, content: None })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -21,6 +21,7 @@ use crate::x509::{self, verify as path};
 mod cms;
 pub mod esp32;
 mod format;
+mod layout;
 pub mod mcuboot;
 mod minisign;
 mod prepared;
@@ -39,10 +40,12 @@ pub use format::{
     At, Description, Detached, Evidence, Existing, Facts, ImageFormat, Maker, Message, Named, Plan, Reading, Round,
     Setting, Settings, Signatory, Takes, Unfit, parse_number,
 };
+pub use layout::{Aside, CipherKey, Layout, Piece};
 pub use prepared::{Prepared, Step};
 pub use sign::{Signed, check_key, check_signer, sign, sign_by};
-pub use source::{Aside, CipherKey, Layout, Piece, Source};
-pub use verify::{Bad, Demands, Good, Policy, Trust, Verdict, verify};
+pub use source::Source;
+use verify::judged;
+pub use verify::{Bad, Demands, Fault, Good, Policy, Trust, Verdict, verify};
 
 /// Every format, in the order of the help.
 pub const FORMATS: &[&dyn ImageFormat] =
@@ -103,6 +106,11 @@ pub enum Error {
 impl Error {
     fn setting(name: &'static str, why: impl Into<String>) -> Self {
         Self::Setting { name, why: why.into() }
+    }
+
+    /// The image is not what the format signs.
+    fn malformed(why: impl fmt::Display) -> Self {
+        Self::Unfit(Unfit::Refused(Bad::new("malformed", why)))
     }
 }
 

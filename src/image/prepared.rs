@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::format::{Existing, ImageFormat, Maker, Message, Round, Settings};
-use super::sign::check;
+use super::sign::{check, checked};
 use super::{Error, Layout, Source};
-use crate::files::{Document, Kind};
+use crate::files::{Document, Kind, from_hex, to_hex};
 use crate::key::{self, KeyId, PublicKey, Scheme};
 use crate::x509::{Certificate, Chain, Time};
 
@@ -85,22 +85,12 @@ impl Prepared {
         if (&round.scheme, &round.message) != (&self.scheme, &self.message) {
             return Err(Error::PreparedDiffers);
         }
-        let signature = self.in_der(signature, &round)?;
-        check(&self.key, &round, &signature)?;
+        let signature = checked(&self.key, &round, signature.to_vec())?;
         let signatures = [self.signatures, vec![signature]].concat();
         Ok(match plan.round(&signatures)? {
             None => Step::Done(plan.attach(source, &signatures)?),
             Some(Round { scheme, message }) => Step::Again(Box::new(Self { signatures, scheme, message, ..self })),
         })
-    }
-
-    /// An ECDSA signature in DER: as it is where it holds, else read as r‖s.
-    fn in_der(&self, signature: &[u8], round: &Round) -> Result<Vec<u8>, Error> {
-        let is_ecdsa = matches!(round.scheme, Scheme::Ecdsa(_));
-        if is_ecdsa && check(&self.key, round, signature).is_err() {
-            return Ok(self.key.ecdsa_from_p1363(signature)?);
-        }
-        Ok(signature.to_vec())
     }
 
     /// The bytes that another tool has to sign: the digest, where [`Message`] is one, else the message.
@@ -133,11 +123,11 @@ impl Prepared {
             "key_id": key.id().map(|id| id.to_string()),
             "chain": chain,
             "time": time.unix_timestamp(),
-            "signatures": signatures.iter().map(|each| hex(each)).collect::<Vec<_>>(),
+            "signatures": signatures.iter().map(|each| to_hex(each)).collect::<Vec<_>>(),
             "scheme": scheme.to_string(),
             "hash": scheme.hash().map(|hash| hash.name()),
             "input": input,
-            "to_be_signed": hex(self.to_be_signed()),
+            "to_be_signed": to_hex(self.to_be_signed()),
         })
     }
 
@@ -206,17 +196,4 @@ fn from_pem(text: &str, kind: Kind, what: &'static str) -> Result<Vec<u8>, Error
         Ok(documents) if documents.len() == 1 && documents[0].kind == kind => Ok(documents[0].der.to_vec()),
         _ => Err(Error::Prepared { what }),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Reads hexadecimal of either case; `None` for anything else.
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }

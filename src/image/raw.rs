@@ -1,8 +1,8 @@
 //! `--as raw`: the bare signature over the whole file, detached, as `openssl dgst -verify` and bootloaders take it.
 
 use super::{
-    Bad, Description, Error, Evidence, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named, Piece,
-    Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, chosen_scheme,
+    Bad, Description, Error, Evidence, Facts, Fault, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker, Message, Named,
+    Piece, Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, chosen_scheme,
 };
 use crate::key::{Digest, PublicKey, Scheme};
 
@@ -47,25 +47,11 @@ impl ImageFormat for Raw {
         Ok(Box::new(Planned { key: key.clone(), round, is_p1363 }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
-        let key = match evidence.key() {
-            // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
-            Err(Error::X509(error)) if evidence.signer.is_some() => {
-                return Ok(Err(Bad::new("certificate-key", error)));
-            }
-            key => key?,
-        };
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
+        let key = evidence.key()?;
         let (scheme, is_p1363) = scheme(&key, settings)?;
         let signature = if is_p1363 {
-            match key.ecdsa_from_p1363(evidence.signature()?) {
-                Ok(signature) => signature,
-                Err(error) => return Ok(Err(Bad::new("signature", error))),
-            }
+            key.ecdsa_from_p1363(evidence.signature()?).map_err(|error| Bad::new("signature", error))?
         } else {
             evidence.signature()?.to_vec()
         };
@@ -78,7 +64,8 @@ impl ImageFormat for Raw {
             rule: None,
             signing_time: None,
         };
-        Ok(Ok(Reading { signatories: vec![signatory], covered, facts: Facts::default(), content: None }))
+        let facts = Facts { covered, ..Facts::default() };
+        Ok(Reading { signatories: vec![signatory], facts, content: None })
     }
 
     fn describe(&self, _source: &mut Source<'_>) -> Result<Option<Description>, Error> {

@@ -31,7 +31,7 @@ pub fn sign(
 }
 
 /// Signs an image like [`sign`](sign()) with signatures that come from anywhere: `make` is asked for one over each round.
-/// Each is checked with [`Maker::key`] before it is used; ECDSA signatures are DER.
+/// Each is checked with [`Maker::key`] before it is used; ECDSA signatures are DER, or r‖s as tokens make them.
 pub fn sign_by(
     format: &dyn ImageFormat,
     source: &mut Source<'_>,
@@ -43,9 +43,7 @@ pub fn sign_by(
     let mut signatures = Vec::new();
     let mut scheme = None;
     while let Some(round) = plan.round(&signatures)? {
-        let signature = make(&round)?;
-        check(maker.key()?, &round, &signature)?;
-        signatures.push(signature);
+        signatures.push(checked(maker.key()?, &round, make(&round)?)?);
         scheme.get_or_insert(round.scheme);
     }
     Ok(Signed { layout: plan.attach(source, &signatures)?, scheme, signatures })
@@ -66,8 +64,16 @@ fn make(signer: &dyn Signer, round: &Round) -> Result<Vec<u8>, Error> {
     Ok(signer.sign(round.scheme, input)?)
 }
 
-/// Whether a signature is one of `key` over a round. A fault in a token or a processor must not reach a device, and a
-/// faulty signature of RSA or ECDSA can give the key away.
+/// A signature of `key` over a round, as formats take it: ECDSA in DER, though it may come as r‖s. One that does not hold
+/// is refused: a fault in a token or a processor must not reach a device, and a faulty signature of RSA or ECDSA can give
+/// the key away.
+pub(super) fn checked(key: &PublicKey, round: &Round, signature: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let Err(refusal) = check(key, round, &signature) else { return Ok(signature) };
+    let der = matches!(round.scheme, Scheme::Ecdsa(_)).then(|| key.ecdsa_from_p1363(&signature).ok()).flatten();
+    der.filter(|der| check(key, round, der).is_ok()).ok_or(refusal)
+}
+
+/// Whether a signature is one of `key` over a round.
 pub(super) fn check(key: &PublicKey, round: &Round, signature: &[u8]) -> Result<(), Error> {
     let input = match &round.message {
         Message::Bytes(bytes) => Input::Message(bytes),

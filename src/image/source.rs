@@ -1,16 +1,14 @@
-//! Bytes on their way: an image as it is read, and a signed file as it is laid out. Both in constant memory.
+//! An image as it is read, and the bytes of a layout as they come out of it. Both in constant memory.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Aside, Error, Layout, Piece};
 use crate::files;
 use crate::key::{Ctr, Digest, Hash, Hasher};
 
@@ -25,7 +23,7 @@ pub struct Source<'a> {
     path: PathBuf,
     reader: Reader,
     copy: Option<&'a mut dyn Write>,
-    observe: &'a mut dyn FnMut(u64),
+    observe: Box<dyn FnMut(u64) + 'a>,
     passed: u64,
 }
 
@@ -40,7 +38,7 @@ enum Reader {
 impl<'a> Source<'a> {
     /// Opens `path`; `-` is standard input. A [folder](Self::folder) is for formats that make an archive of it. `observe`
     /// is told how many bytes have been read, from time to time.
-    pub fn open(path: &Path, observe: &'a mut dyn FnMut(u64)) -> Result<Self, files::Error> {
+    pub fn open(path: &Path, observe: impl FnMut(u64) + 'a) -> Result<Self, files::Error> {
         let reader = match files::size(path).filter(|_| path != Path::new("-")) {
             Some(_) => {
                 let (file, length) = files::open_regular("image", path)?;
@@ -49,12 +47,16 @@ impl<'a> Source<'a> {
             None if path != Path::new("-") && path.is_dir() => Reader::Folder,
             None => Reader::Stream(files::open("image", path)?),
         };
-        Ok(Self { path: path.to_owned(), reader, copy: None, observe, passed: 0 })
+        Ok(Self::new(path, reader, observe))
     }
 
     /// Takes bytes in memory; `path` is for messages.
-    pub fn from_bytes(path: &Path, bytes: Vec<u8>, observe: &'a mut dyn FnMut(u64)) -> Self {
-        Self { path: path.to_owned(), reader: Reader::Bytes(Zeroizing::new(bytes)), copy: None, observe, passed: 0 }
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>, observe: impl FnMut(u64) + 'a) -> Self {
+        Self::new(path, Reader::Bytes(Zeroizing::new(bytes)), observe)
+    }
+
+    fn new(path: &Path, reader: Reader, observe: impl FnMut(u64) + 'a) -> Self {
+        Self { path: path.to_owned(), reader, copy: None, observe: Box::new(observe), passed: 0 }
     }
 
     /// Writes every byte of the image to `copy` too.
@@ -216,6 +218,22 @@ impl<'a> Source<'a> {
         Ok(bytes)
     }
 
+    /// Whether a span of a seekable image holds nothing but one byte.
+    pub fn is_filled(&mut self, span: Range<u64>, byte: u8) -> Result<bool, Error> {
+        let mut buffer = vec![0; BUFFER];
+        let mut place = span.start;
+        while place < span.end {
+            // At most BUFFER, which a usize holds.
+            let part = &mut buffer[..(span.end - place).min(BUFFER as u64) as usize];
+            self.read_at(part, place)?;
+            if part.iter().any(|found| *found != byte) {
+                return Ok(false);
+            }
+            place += part.len() as u64;
+        }
+        Ok(true)
+    }
+
     /// Returns a file of a seekable image, for a program that opens it.
     pub fn file(&self) -> Result<File, Error> {
         match &self.reader {
@@ -317,113 +335,13 @@ fn for_each_part(range: Range<u64>, mut each: impl FnMut(Part) -> Result<(), Err
     Ok(())
 }
 
-/// Bytes laid out in a row: new ones, and spans of the image that are copied as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    pieces: Vec<Piece>,
-}
-
-/// A piece of a [`Layout`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// New bytes.
-    Bytes(Vec<u8>),
-    /// A span of the image.
-    Span(Range<u64>),
-    /// One byte, many times.
-    Fill { byte: u8, count: u64 },
-    /// A span of new bytes that were put aside, since there are too many for the memory.
-    Aside(Aside, Range<u64>),
-    /// Other bytes, encrypted or decrypted, which is the same: AES in counter mode from zero.
-    Ciphered { key: CipherKey, layout: Layout },
-}
-
-/// The key of a [ciphered piece](Piece::Ciphered), for AES-128 or AES-256. Wiped when dropped, never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CipherKey(Zeroizing<Vec<u8>>);
-
-impl CipherKey {
-    /// Takes a key of 16 or 32 bytes; with any other nothing can be laid out.
-    pub fn new(key: Zeroizing<Vec<u8>>) -> Self {
-        Self(key)
-    }
-}
-
-impl fmt::Debug for CipherKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CipherKey(..)")
-    }
-}
-
-/// A file of new bytes that nobody else can open, and that vanishes with the last who holds it.
-#[derive(Clone, Debug)]
-pub struct Aside(Arc<File>);
-
-impl Aside {
-    /// Makes an empty one.
-    pub fn new() -> Result<Self, Error> {
-        Ok(Self(Arc::new(files::unnamed().map_err(|source| Error::Aside { source })?)))
-    }
-
-    /// Writes bytes at a place.
-    pub fn write_at(&self, bytes: &[u8], place: u64) -> Result<(), Error> {
-        self.0.write_all_at(bytes, place).map_err(|source| Error::Aside { source })
-    }
-
-    /// Fills a buffer from a place.
-    pub fn read_at(&self, buffer: &mut [u8], place: u64) -> Result<(), Error> {
-        self.0.read_exact_at(buffer, place).map_err(|source| Error::Aside { source })
-    }
-}
-
-impl PartialEq for Aside {
-    /// Whether it is the same file.
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Aside {}
-
-impl Layout {
-    /// Lays pieces out in their order.
-    pub fn new(pieces: impl IntoIterator<Item = Piece>) -> Self {
-        Self { pieces: pieces.into_iter().collect() }
-    }
-
-    /// Adds a piece at the end.
-    pub fn push(&mut self, piece: Piece) {
-        self.pieces.push(piece);
-    }
-
-    /// The number of bytes.
-    pub fn len(&self) -> u64 {
-        self.pieces.iter().map(Piece::len).sum()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Piece {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::Span(span) | Self::Aside(_, span) => span.end.saturating_sub(span.start),
-            Self::Fill { count, .. } => *count,
-            Self::Ciphered { layout, .. } => layout.len(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::CipherKey;
 
     fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
     }
 
     #[test]
@@ -445,6 +363,16 @@ mod tests {
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Aside { .. })));
         let beyond = Layout::new([Piece::Span(4..7)]);
         assert!(matches!(with_source(b"abcdef", |source| source.bytes_of(&beyond, 9)), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn a_span_is_filled_where_no_byte_of_it_is_another() {
+        let long = [&[7; BUFFER + 2][..], &[8]].concat();
+        let end = long.len() as u64;
+        for (span, is_filled) in [(0..end - 1, true), (0..end, false), (end - 1..end, false), (3..3, true)] {
+            assert_eq!(with_source(&long, |source| source.is_filled(span.clone(), 7)).unwrap(), is_filled, "{span:?}");
+        }
+        assert!(with_source(&long, |source| source.is_filled(end..end + 1, 7)).is_err());
     }
 
     #[test]
@@ -476,9 +404,7 @@ mod tests {
     #[test]
     fn a_copy_is_what_was_read() {
         let mut copy = Vec::new();
-        let mut observe = |_| {};
-        let mut source =
-            Source::from_bytes(Path::new("image"), b"abcdef".to_vec(), &mut observe).copy_to(Some(&mut copy));
+        let mut source = Source::from_bytes(Path::new("image"), b"abcdef".to_vec(), |_| {}).copy_to(Some(&mut copy));
         assert_eq!(source.seekable().unwrap(), 6);
         assert_eq!(source.span(2..4).unwrap(), b"cd");
         drop(source);

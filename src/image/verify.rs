@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use super::format::{Evidence, Facts, ImageFormat, Message, Named, Settings, Signatory};
-use super::{Error, Source};
+use super::{Error, Source, Unfit};
 use crate::cms as message;
 use crate::key::{self, Digest, Input, PublicKey, Scheme};
 use crate::x509::verify::{self, Anchors, Purpose};
@@ -73,8 +73,6 @@ pub struct Good {
     pub scheme: Scheme,
     /// The digest of the image; none where the scheme took the image itself.
     pub digest: Option<Digest>,
-    /// The number of bytes that the signature covers.
-    pub covered: u64,
     /// When the signer claims to have signed. Nothing was judged by it.
     pub signing_time: Option<Time>,
     /// What the image says of itself, under the signature.
@@ -94,6 +92,58 @@ impl Bad {
     /// A reason with its stable code.
     pub fn new(code: &'static str, words: impl fmt::Display) -> Self {
         Self { code, words: words.to_string() }
+    }
+}
+
+/// Why something was given up: it does not hold, or the question could not be put.
+#[derive(Debug)]
+pub enum Fault {
+    /// It does not hold.
+    Bad(Bad),
+    /// The question could not be put.
+    Error(Error),
+}
+
+impl From<Bad> for Fault {
+    fn from(bad: Bad) -> Self {
+        Self::Bad(bad)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<key::Error> for Fault {
+    fn from(error: key::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<message::Refusal> for Fault {
+    fn from(refusal: message::Refusal) -> Self {
+        Self::Bad(refusal.into())
+    }
+}
+
+impl Fault {
+    /// What is bad about an image is why it is not signed.
+    pub(super) fn unfit(self) -> Error {
+        match self {
+            Self::Bad(bad) => Unfit::Refused(bad).into(),
+            Self::Error(error) => error,
+        }
+    }
+}
+
+/// Tells the two apart: what is bad is an answer where there is something to say of it.
+pub(super) fn judged<T>(found: Result<T, Fault>) -> Result<Result<T, Bad>, Error> {
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(Fault::Bad(bad)) => Ok(Err(bad)),
+        Err(Fault::Error(error)) => Err(error),
     }
 }
 
@@ -119,12 +169,13 @@ pub fn verify(
     evidence: &Evidence<'_>,
     settings: &Settings,
 ) -> Result<Verdict, Error> {
-    let judged = judge(format, source, evidence, settings).or_else(|error| match error {
+    match judge(format, source, evidence, settings) {
+        Ok(good) => Ok(Verdict::Good(Box::new(good))),
+        Err(Fault::Bad(bad)) => Ok(Verdict::Bad(bad)),
         // Evidence that is empty is wrong evidence.
-        error @ Error::Empty { .. } => Ok(Err(Bad::new("empty", error))),
-        error => Err(error),
-    })?;
-    Ok(judged.map_or_else(Verdict::Bad, |good| Verdict::Good(Box::new(good))))
+        Err(Fault::Error(error @ Error::Empty { .. })) => Ok(Verdict::Bad(Bad::new("empty", error))),
+        Err(Fault::Error(error)) => Err(error),
+    }
 }
 
 fn judge(
@@ -132,61 +183,42 @@ fn judge(
     source: &mut Source<'_>,
     evidence: &Evidence<'_>,
     settings: &Settings,
-) -> Result<Result<Good, Bad>, Error> {
-    let reading = match format.read(source, evidence, settings)? {
-        Ok(reading) => reading,
-        Err(bad) => return Ok(Err(bad)),
-    };
+) -> Result<Good, Fault> {
+    let reading = format.read(source, evidence, settings)?;
     let mut found: Option<Good> = None;
     let mut stranger = Bad::new("unsigned", "the image has no signature");
     for signatory in &reading.signatories {
-        let (key, leaf) = match claimed(signatory, evidence)? {
+        let (key, leaf) = match judged(claimed(signatory, evidence))? {
             Ok(claimed) => claimed,
             Err(bad) => {
                 stranger = bad;
                 continue;
             }
         };
-        let good = hold(signatory, &key).and_then(|scheme| {
-            let chain = leaf.map(|leaf| vouch(&leaf, signatory, evidence.policy)).transpose()?;
-            Ok(Good {
-                key,
-                chain,
-                scheme,
-                digest: signatory.digest.clone(),
-                covered: reading.covered,
-                signing_time: signatory.signing_time,
-                facts: reading.facts.clone(),
-            })
+        let scheme = hold(signatory, &key)?;
+        let chain = leaf.map(|leaf| vouch(&leaf, signatory, evidence.policy)).transpose()?;
+        found.get_or_insert(Good {
+            key,
+            chain,
+            scheme,
+            digest: signatory.digest.clone(),
+            signing_time: signatory.signing_time,
+            facts: reading.facts.clone(),
         });
-        match good {
-            Ok(good) => found = Some(found.unwrap_or(good)),
-            Err(bad) => return Ok(Err(bad)),
-        }
     }
-    let Some(mut good) = found else { return Ok(Err(stranger)) };
+    let mut good = found.ok_or(stranger)?;
     let demands = &evidence.policy.demands;
-    if let Err(bad) = demands.of_signer(&good) {
-        return Ok(Err(bad));
-    }
+    demands.of_signer(&good)?;
     if let Some(content) = reading.content {
-        match content(source, demands)? {
-            Ok(facts) => {
-                good.covered = facts.covered.unwrap_or(good.covered);
-                good.facts = facts;
-            }
-            Err(bad) => return Ok(Err(bad)),
-        }
+        good.facts = content(source, demands)?;
     }
-    Ok(demands.of_image(&good.facts).map(|()| good))
+    demands.of_image(&good.facts)?;
+    Ok(good)
 }
 
 /// The key that a signature says it is made with, and its certificate, as far as the policy trusts in it; bad where
 /// the signature is somebody else's.
-fn claimed(
-    signatory: &Signatory,
-    evidence: &Evidence<'_>,
-) -> Result<Result<(PublicKey, Option<Certificate>), Bad>, Error> {
+fn claimed(signatory: &Signatory, evidence: &Evidence<'_>) -> Result<(PublicKey, Option<Certificate>), Fault> {
     let leaf = match (&evidence.policy.trust, &signatory.named) {
         (Trust::Key(_), _) => None,
         (_, Named::Certificate(leaf)) => Some(leaf.as_ref()),
@@ -195,18 +227,15 @@ fn claimed(
     };
     let key = match (&evidence.policy.trust, leaf) {
         (Trust::Key(key), _) => key.clone(),
-        (_, Some(leaf)) => match leaf.public_key() {
-            Ok(key) => key,
-            Err(error) => return Ok(Err(Bad::new("certificate-key", error))),
-        },
-        (_, None) => return Err(Error::CertificateNeeded),
+        (_, Some(leaf)) => leaf.public_key().map_err(|error| Bad::new("certificate-key", error))?,
+        (_, None) => return Err(Error::CertificateNeeded.into()),
     };
-    Ok(match &signatory.named {
+    match &signatory.named {
         Named::By(is_named) if !is_named(&key) => {
-            Err(Bad::new("untrusted", "the signature is of another key than the one that is trusted"))
+            Err(Bad::new("untrusted", "the signature is of another key than the one that is trusted").into())
         }
         _ => Ok((key, leaf.cloned())),
-    })
+    }
 }
 
 /// Checks every round of a signatory; returns the scheme of the first.

@@ -212,8 +212,7 @@ mod tests {
         let mut hasher = Blake2b::default();
         hasher.update(b"a");
         hasher.update(b"bc");
-        let found: String = hasher.finish().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(found, expected);
+        assert_eq!(crate::files::to_hex(&hasher.finish()), expected);
     }
 
     fn secret(checksum: [u8; 32]) -> Vec<u8> {

@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     fn bytes(hex: &str) -> [u8; 32] {
-        std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
+        crate::files::from_hex(hex).unwrap().try_into().unwrap()
     }
 
     fn decrypters() -> [SoftwareDecrypter; 3] {

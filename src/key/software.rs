@@ -315,9 +315,7 @@ mod tests {
         let scalar = "C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721";
         let expected = "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716\
                         F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8";
-        let bytes = |hex: &str| -> Vec<u8> {
-            (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
-        };
+        let bytes = |hex| crate::files::from_hex(hex).unwrap();
         let key = SoftwareKey::from_ec_scalar(rfc5912::SECP_256_R_1, &bytes(scalar)).unwrap();
         let digest = Hash::Sha256.digest(b"sample");
         let signature = key.sign(Scheme::Ecdsa(Hash::Sha256), Input::Digest(&digest)).unwrap();

@@ -113,17 +113,14 @@ impl fmt::Debug for Ctr {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+    use crate::files::to_hex;
 
     /// RFC 5869 appendix A.3.
     #[test]
     fn rfc_5869_vector() {
         let derived = hkdf(Hash::Sha256, &[0x0b; 22], b"", 42).unwrap();
         let expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8";
-        assert_eq!(hex(&derived), expected);
+        assert_eq!(to_hex(&derived), expected);
         assert!(hkdf(Hash::Sha256, b"secret", b"", 255 * 32 + 1).is_err());
     }
 
@@ -132,7 +129,7 @@ mod tests {
     fn rfc_4231_vector() {
         let message = b"what do ya want for nothing?";
         let mut tag = hmac(Hash::Sha256, b"Jefe", message);
-        assert_eq!(hex(&tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(to_hex(&tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         verify_hmac(Hash::Sha256, b"Jefe", message, &tag).unwrap();
         assert!(matches!(verify_hmac(Hash::Sha256, b"Jefe", message, &tag[..31]), Err(Error::NotOpened)));
         tag[31] ^= 1;
@@ -147,10 +144,10 @@ mod tests {
         Ctr::new(&[0; 16]).unwrap().apply(&mut three).unwrap();
         let expected =
             "66e94bd4ef8a2c3b884cfa59ca342b2e58e2fccefa7e3061367f1d57a4e7455a0388dace60b6a392f328c2b971b2fe78";
-        assert_eq!(hex(&three), expected);
+        assert_eq!(to_hex(&three), expected);
         let mut two = [0; 32];
         Ctr::new(&[0; 32]).unwrap().apply(&mut two).unwrap();
-        assert_eq!(hex(&two), "dc95c078a2408989ad48a21492842087530f8afbc74536b9a963b4f1c4cb738b");
+        assert_eq!(to_hex(&two), "dc95c078a2408989ad48a21492842087530f8afbc74536b9a963b4f1c4cb738b");
     }
 
     #[test]

@@ -206,7 +206,7 @@ mod tests {
     use crate::key::{Signer, SoftwareKey, X25519Key};
 
     fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+        crate::files::from_hex(hex).unwrap()
     }
 
     fn rsa(modulus: &[u8]) -> PublicKey {

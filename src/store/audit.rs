@@ -16,9 +16,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::files::json_line;
+use crate::files::{from_hex, json_line, to_hex};
 use crate::key::{self, Hash, Input, PublicKey, Signer};
-use crate::x509::{Time, hex, rfc3339, unhex};
+use crate::x509::{Time, rfc3339};
 
 /// Something that an issuer decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl Extent {
     /// Puts one more event behind the record: the line to be stored, and the extent with it.
     pub(super) fn append(self, issuer: &str, event: Event, now: Time) -> (String, Self) {
         let n = self.count + 1;
-        let entry = Entry { n, time: rfc3339(now), issuer: issuer.to_owned(), event, previous: hex(&self.hash) };
+        let entry = Entry { n, time: rfc3339(now), issuer: issuer.to_owned(), event, previous: to_hex(&self.hash) };
         let line = json_line(&json!(entry));
         let hash = hash(&line);
         (line, Self { count: n, hash })
@@ -100,7 +100,7 @@ impl Extent {
     pub fn follow(self, issuer: &str, line: &str) -> Result<(Entry, Self), Fault> {
         let n = self.count + 1;
         let entry: Entry = serde_json::from_str(line).map_err(|_| Fault::Line { n })?;
-        if entry.previous != hex(&self.hash) {
+        if entry.previous != to_hex(&self.hash) {
             return Err(Fault::Chain { n });
         }
         if entry.n != n || entry.issuer != issuer {
@@ -175,10 +175,10 @@ impl Head {
             schema: HEAD_SCHEMA.to_owned(),
             issuer: self.issuer.clone(),
             count: self.extent.count,
-            hash: hex(&self.extent.hash),
+            hash: to_hex(&self.extent.hash),
             time: self.time,
-            signer_spki_sha256: hex(&self.signer),
-            signature: hex(&self.signature),
+            signer_spki_sha256: to_hex(&self.signer),
+            signature: to_hex(&self.signature),
         }))
     }
 
@@ -187,13 +187,13 @@ impl Head {
         let read = || {
             let line: HeadLine =
                 serde_json::from_str(line).ok().filter(|line: &HeadLine| line.schema == HEAD_SCHEMA)?;
-            let hash = unhex(&line.hash)?.try_into().ok()?;
+            let hash = from_hex(&line.hash)?.try_into().ok()?;
             Some(Self {
                 issuer: line.issuer,
                 extent: Extent { count: line.count, hash },
                 time: line.time,
-                signer: unhex(&line.signer_spki_sha256)?,
-                signature: unhex(&line.signature)?,
+                signer: from_hex(&line.signer_spki_sha256)?,
+                signature: from_hex(&line.signature)?,
             })
         };
         read().ok_or(Fault::NoHead)
@@ -203,7 +203,7 @@ impl Head {
 /// What the head's signature covers. It starts with a letter, so that it is never the DER of a certificate or CRL,
 /// which the same key signs.
 fn statement(issuer: &str, extent: Extent, time: i64) -> Vec<u8> {
-    format!("bulla audit head\n{issuer}\n{}\n{}\n{time}\n", extent.count, hex(&extent.hash)).into_bytes()
+    format!("bulla audit head\n{issuer}\n{}\n{}\n{time}\n", extent.count, to_hex(&extent.hash)).into_bytes()
 }
 
 /// What is wrong with a record.

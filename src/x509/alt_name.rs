@@ -8,8 +8,9 @@ use der::asn1::{Any, Ia5String, OctetString};
 use der::{Decode, Encode, Sequence};
 use x509_cert::ext::pkix::name::{GeneralName, HardwareModuleName, OtherName};
 
-use super::{Error, Name, unhex};
+use super::{Error, Name};
 use crate::files;
+use crate::files::{from_hex, to_hex};
 
 /// id-on-permanentIdentifier (RFC 4043 section 2).
 const PERMANENT_IDENTIFIER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.8.3");
@@ -100,7 +101,7 @@ impl AltName {
         let (oid, serial) = text.split_once(':').ok_or_else(|| refuse("must be OID:SERIAL"))?;
         let hw_type = ObjectIdentifier::new(oid).map_err(|_| refuse("does not start with an OID"))?;
         let serial = match serial.strip_prefix("hex:") {
-            Some(hex) => unhex(hex).ok_or_else(|| refuse("has odd or wrong hexadecimal digits"))?,
+            Some(hex) => from_hex(hex).ok_or_else(|| refuse("has odd or wrong hexadecimal digits"))?,
             None => serial.as_bytes().to_vec(),
         };
         if serial.is_empty() || serial.len() > 64 {
@@ -146,7 +147,7 @@ impl AltName {
             Self::Dns(text) | Self::Uri(text) | Self::Email(text) => vec![text.clone()],
             Self::Ip(address) => vec![address.to_string()],
             Self::HardwareModule { hw_type, serial } => {
-                let hex: String = serial.iter().map(|byte| format!("{byte:02x}")).collect();
+                let hex = to_hex(serial);
                 let text = std::str::from_utf8(serial).ok().map(|text| format!("{hw_type}:{text}"));
                 let digits = [format!("{hw_type}:hex:{hex}"), format!("{hw_type}:hex:{}", hex.to_uppercase())];
                 text.into_iter().chain(digits).collect()

@@ -96,7 +96,7 @@ fn tell(report: Report, name: &str, checked: &Result<Audited, Fault>) -> (Report
             ))
             .field("holds", true)
             .field("lines", head.extent.count)
-            .field("hash", crate::x509::hex(&head.extent.hash))
+            .field("hash", crate::files::to_hex(&head.extent.hash))
             .field("issued", *issued)
             .field("refused", *refused)
             .field("revoked", *revoked),

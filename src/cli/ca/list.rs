@@ -8,9 +8,9 @@ use serde_json::json;
 
 use crate::cli::authority::{Octets, find, parse_moment, parse_serial};
 use crate::cli::{Context, Format, deliver};
-use crate::files::{json_line, printable};
+use crate::files::{json_line, printable, to_hex};
 use crate::store::{Cursor, Filter, Record, State, Store};
-use crate::x509::{Certificate, Time, colon_hex, hex, rfc3339};
+use crate::x509::{Certificate, Time, colon_hex, rfc3339};
 
 /// Certificates read at a time.
 const PAGE: usize = 500;
@@ -161,7 +161,7 @@ fn json(record: &Record, now: i64) -> String {
         "state": record.state(now).to_string(),
         "revoked_at": record.revoked.map(|(at, _)| time(at)),
         "reason": record.revoked.map(|(_, reason)| reason.to_string()),
-        "spki_sha256": hex(&record.spki_sha256),
+        "spki_sha256": to_hex(&record.spki_sha256),
         "sha256": certificate.map(|certificate| certificate.fingerprint().to_string()),
     }))
 }

@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::{REPLACE, format};
 use crate::cli::verify::bad_report;
 use crate::cli::{Context, Format, deliver, inspect};
-use crate::files::{Output, json_line, to_base64};
-use crate::image::Source;
+use crate::files::{Output, json_line, to_base64, to_hex};
 use crate::image::mcuboot::{Area, Dump, Fields, Header, Tlv, Trailer};
+use crate::image::{Fault, Source};
 
 /// Say what stands in an MCUboot image
 ///
@@ -54,12 +54,12 @@ fn form() -> impl TypedValueParser<Value = Format> {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let output = args.outfile.as_deref().map(|path| Output::new(path, REPLACE)).transpose()?;
-    let mut observe = |_| {};
-    let mut source = Source::open(&args.imgfile, &mut observe)?;
+    let mut source = Source::open(&args.imgfile, |_| {})?;
     let described = format().describe(&mut source)?;
-    let dump = match Dump::read(&mut source)? {
+    let dump = match Dump::read(&mut source) {
         Ok(dump) => dump,
-        Err(bad) => return context.answer(bad_report(&args.imgfile, format(), &bad), 3),
+        Err(Fault::Bad(bad)) => return context.answer(bad_report(&args.imgfile, format(), &bad), 3),
+        Err(Fault::Error(error)) => return Err(error.into()),
     };
     let name = args.imgfile.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut text = Vec::new();
@@ -157,7 +157,7 @@ impl Node {
         match self {
             Self::Number(number) => json!(number),
             Self::Text(text) => json!(text),
-            Self::Bytes(bytes) => json!(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+            Self::Bytes(bytes) => json!(to_hex(bytes)),
             Self::List(items) => items.iter().map(Self::json).collect(),
             Self::Map(rows) => {
                 rows.iter().map(|(name, node)| ((*name).to_owned(), node.json())).collect::<Map<_, _>>().into()

@@ -8,14 +8,13 @@ use clap::{ArgMatches, ValueEnum};
 use super::{REPLACE, format, has_hex_name};
 use crate::cli::error::Usage;
 use crate::cli::keys::{self, PassphraseFrom};
-use crate::cli::progress::Progress;
 use crate::cli::report::Report;
 use crate::cli::sign::{check_key, report, write};
-use crate::cli::{Context, product, signature};
+use crate::cli::{Context, product, progress, signature};
 use crate::files::{self, shown, shown_output};
-use crate::image::mcuboot::is_hex;
-use crate::image::{self, Existing, Maker, Message, Round, Settings, Source};
-use crate::key::{Hash, KeyRef, PublicKey, Signer, SoftwareKey};
+use crate::image::mcuboot::{self, is_hex};
+use crate::image::{self, Existing, Maker, Round, Settings, Source};
+use crate::key::{KeyRef, PublicKey, Signer, SoftwareKey};
 
 /// Make an MCUboot image of a firmware
 ///
@@ -210,8 +209,7 @@ impl Args {
         for pair in self.custom_tlv_file.chunks(2) {
             let [tag, path] = pair else { continue };
             let bytes = files::read("TLV", Path::new(path), TLV_LIMIT)?;
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            settings.add("custom-tlv", format!("{tag}=0x{hex}"));
+            settings.add("custom-tlv", format!("{tag}=0x{}", files::to_hex(&bytes)));
         }
         if self.sha != "auto" {
             settings.add("hash", format!("sha{}", self.sha));
@@ -288,9 +286,7 @@ impl Job<'_> {
         let fixed = fix_sig.as_deref().map(read_signature).transpose()?;
         let output = product::output(outfile, REPLACE, context)?;
         let sig_out = self.args.sig_out.as_deref().map(|path| product::output(path, REPLACE, context)).transpose()?;
-        let mut progress = Progress::new(context, "signing", files::size(infile));
-        let mut observe = |done| progress.observe(done);
-        let mut source = open(infile, &mut observe)?;
+        let mut source = hex_or_bytes(progress::open(context, "signing", infile)?)?;
         let signed = match &fixed {
             None => image::sign(format(), &mut source, self.signer, &self.maker, &self.settings),
             Some(signature) => {
@@ -301,17 +297,10 @@ impl Job<'_> {
         let signed = signed.map_err(in_words_of_imgtool)?;
         write(&mut source, &signed.layout, output)?;
         drop(source);
-        drop(progress);
         if let Some(sig_out) = sig_out {
             sig_out.write(files::to_base64(&signed.signatures.concat()).as_bytes())?;
         }
         context.done(report(infile, outfile, format(), signed.scheme, self.maker.key))
-    }
-
-    /// The hash of an image without a key.
-    fn hash(&self) -> Hash {
-        let chosen = Hash::ALL.into_iter().find(|hash| self.settings.text("hash") == Some(hash.name()));
-        chosen.unwrap_or(Hash::Sha256)
     }
 
     /// Writes what another tool has to sign.
@@ -324,18 +313,12 @@ impl Job<'_> {
             return Err(Usage("--pure signs the payload itself: --vector-to-sign payload".to_owned()).into());
         }
         let output = product::output(outfile, REPLACE, context)?;
-        let mut observe = |_| {};
-        let mut source = open(infile, &mut observe)?;
-        let plan = format().plan(&mut source, &self.maker, &self.settings).map_err(in_words_of_imgtool)?;
-        let payload = plan.covered().cloned().unwrap_or_default();
+        let mut source = hex_or_bytes(Source::open(infile, |_| {})?)?;
+        let vectors = mcuboot::to_be_signed(&mut source, &self.maker, &self.settings);
+        let (payload, digest) = vectors.map_err(in_words_of_imgtool)?;
         match vector {
             Vector::Payload => write(&mut source, &payload, output)?,
-            Vector::Digest => match plan.round(&[])?.map(|round| round.message) {
-                Some(Message::Digest(digest)) => output.write(digest.bytes())?,
-                // Ed25519 takes the digest for its message.
-                Some(Message::Bytes(digest)) => output.write(&digest)?,
-                None => output.write(source.digest_of(&payload, self.hash())?.bytes())?,
-            },
+            Vector::Digest => output.write(digest.bytes())?,
         }
         drop(source);
         let word = if vector == Vector::Payload { "payload" } else { "digest" };
@@ -359,14 +342,14 @@ fn read_signature(path: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(files::from_base64(&text).ok_or_else(wrong)?)
 }
 
-/// Opens the firmware: as Intel HEX where its name ends so, and only there.
-fn open<'a>(path: &Path, observe: &'a mut dyn FnMut(u64)) -> anyhow::Result<Source<'a>> {
+/// Refuses a firmware that is not Intel HEX where its name ends so, and one that is elsewhere.
+fn hex_or_bytes(mut source: Source<'_>) -> anyhow::Result<Source<'_>> {
     const HEX: &str = "Intel HEX";
     const BYTES: &str = "the bytes of a firmware";
-    let mut source = Source::open(path, observe)?;
-    let wrong =
-        |wanted, found: &str| files::Error::WrongKind { path: path.to_owned(), wanted, found: found.to_owned() };
-    match (has_hex_name(path), is_hex(&mut source)?) {
+    let path = source.path().to_owned();
+    let is_named_hex = has_hex_name(&path);
+    let wrong = |wanted, found: &str| files::Error::WrongKind { path, wanted, found: found.to_owned() };
+    match (is_named_hex, is_hex(&mut source)?) {
         (true, false) => Err(wrong(HEX, "something else").into()),
         (false, true) => Err(wrong(BYTES, HEX).into()),
         _ => Ok(source),

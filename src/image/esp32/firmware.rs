@@ -50,8 +50,7 @@ mod tests {
     use super::*;
 
     fn end_of(bytes: &[u8]) -> Option<u64> {
-        let mut observe = |_| {};
-        let mut source = Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut observe);
+        let mut source = Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {});
         end(&mut source, bytes.len() as u64).unwrap()
     }
 

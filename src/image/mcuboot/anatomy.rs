@@ -2,7 +2,7 @@
 
 use super::header::{Endian, HEADER_SIZE, Header, endian_of};
 use super::tlv::{self, INFO_SIZE, Tlv, kind};
-use super::{Bad, Error, Source};
+use super::{Bad, Fault, Source};
 use crate::key::{Digest, Hash, KeyType, PublicKey};
 
 /// The parts of an image.
@@ -43,36 +43,28 @@ pub struct Pair {
 
 impl Anatomy {
     /// Takes an image apart. Whatever does not fit is bad: areas beyond their ends or of other sizes than they say, types
-    /// where a device does not take them, values of a wrong length, a signature without a key.
-    pub fn read(source: &mut Source<'_>) -> Result<Result<Self, Bad>, Error> {
+    /// where a device does not take them, values of a wrong length, a signature without a key or before the digest.
+    pub fn read(source: &mut Source<'_>) -> Result<Self, Fault> {
         let length = source.seekable()?;
         let start = source.span(0..length.min(HEADER_SIZE as u64))?;
         if endian_of(&start).is_none() {
-            return Ok(Err(Bad::new("bad-magic", "the image does not start with the magic of MCUboot")));
+            return Err(Bad::new("bad-magic", "the image does not start with the magic of MCUboot").into());
         }
-        let header = start.first_chunk().and_then(Header::from_bytes);
-        let Some(header) = header else { return Ok(Err(truncated())) };
+        let header = start.first_chunk().and_then(Header::from_bytes).ok_or_else(truncated)?;
         if usize::from(header.header_size) < HEADER_SIZE {
-            return Ok(Err(Bad::new("header", "the header says that it is shorter than its fields")));
+            return Err(Bad::new("header", "the header says that it is shorter than its fields").into());
         }
         // A device adds these up in 32 bits (boot_check_header_valid); here none can wrap.
         let tlvs = u64::from(header.header_size) + u64::from(header.image_size);
         let signed = tlvs + u64::from(header.protected_size);
         if signed > u64::from(u32::MAX) {
-            return Ok(Err(Bad::new("header", "the sizes in the header are together above 32 bits")));
+            return Err(Bad::new("header", "the sizes in the header are together above 32 bits").into());
         }
-        let protected = match protected(source, &header, (tlvs, length))? {
-            Ok(protected) => protected,
-            Err(bad) => return Ok(Err(bad)),
-        };
-        let (unprotected, end) = match area(source, header.endian, (signed, length), tlv::UNPROTECTED)? {
-            Ok(area) => area,
-            Err(bad) => return Ok(Err(bad)),
-        };
-        Ok(check_protected(&protected).and_then(|()| {
-            let Unprotected { digest, is_pure, pairs } = Unprotected::of(&unprotected)?;
-            Ok(Self { header, protected, unprotected, signed, end, length, digest, is_pure, pairs })
-        }))
+        let protected = protected(source, &header, (tlvs, length))?;
+        let (unprotected, end) = area(source, header.endian, (signed, length), tlv::UNPROTECTED)?;
+        check_protected(&protected)?;
+        let Unprotected { digest, is_pure, pairs } = Unprotected::of(&unprotected)?;
+        Ok(Self { header, protected, unprotected, signed, end, length, digest, is_pure, pairs })
     }
 
     /// The value of a protected TLV that stands at most once.
@@ -87,21 +79,15 @@ fn truncated() -> Bad {
 
 /// The protected area, which is there exactly where the header says so, with the size that it says
 /// (`boot/bootutil/src/tlv.c`, `bootutil_tlv_iter_begin`).
-fn protected(
-    source: &mut Source<'_>,
-    header: &Header,
-    (start, length): (u64, u64),
-) -> Result<Result<Vec<Tlv>, Bad>, Error> {
+fn protected(source: &mut Source<'_>, header: &Header, (start, length): (u64, u64)) -> Result<Vec<Tlv>, Fault> {
     if header.protected_size == 0 {
-        return Ok(Ok(Vec::new()));
+        return Ok(Vec::new());
     }
-    Ok(area(source, header.endian, (start, length), tlv::PROTECTED)?.and_then(|(tlvs, end)| {
-        if end - start == u64::from(header.protected_size) {
-            Ok(tlvs)
-        } else {
-            Err(Bad::new("tlv-area", "the protected area has another size than the header says"))
-        }
-    }))
+    let (tlvs, end) = area(source, header.endian, (start, length), tlv::PROTECTED)?;
+    if end - start != u64::from(header.protected_size) {
+        return Err(Bad::new("tlv-area", "the protected area has another size than the header says").into());
+    }
+    Ok(tlvs)
 }
 
 /// An area that starts at a place, and its end.
@@ -110,9 +96,9 @@ pub fn area(
     endian: Endian,
     (start, length): (u64, u64),
     magic: u16,
-) -> Result<Result<(Vec<Tlv>, u64), Bad>, Error> {
+) -> Result<(Vec<Tlv>, u64), Fault> {
     if start + INFO_SIZE > length {
-        return Ok(Err(truncated()));
+        return Err(truncated().into());
     }
     let content = start + INFO_SIZE;
     let mut head = [0; INFO_SIZE as usize];
@@ -121,13 +107,13 @@ pub fn area(
     let end = start + u64::from(total);
     if found != magic || end < content {
         let words = if magic == tlv::PROTECTED { "the protected area" } else { "the tlv area" };
-        return Ok(Err(Bad::new("tlv-area", format!("{words} is not where the header says"))));
+        return Err(Bad::new("tlv-area", format!("{words} is not where the header says")).into());
     }
     if end > length {
-        return Ok(Err(truncated()));
+        return Err(truncated().into());
     }
     let content = source.span(content..end)?;
-    Ok(tlv::parse(&content, endian).map(|tlvs| (tlvs, end)))
+    Ok((tlv::parse(&content, endian)?, end))
 }
 
 /// Refuses in the protected area what belongs outside, values of a length that a device refuses, and twice what can be
@@ -163,6 +149,11 @@ struct Unprotected {
 
 impl Unprotected {
     fn of(tlvs: &[Tlv]) -> Result<Self, Bad> {
+        let has = |kind| tlvs.iter().any(|tlv| tlv.kind == kind);
+        // A device is built for the one or the other, and allows no other.
+        if has(kind::ENCX25519) && has(kind::ENCX25519_SHA512) {
+            return Err(Bad::new("tlv-not-allowed", "ENCX25519 and ENCX25519_SHA512 are not allowed together"));
+        }
         let mut found = Self { digest: None, is_pure: false, pairs: Vec::new() };
         let mut key: Option<(usize, Tlv)> = None;
         for (at, tlv) in tlvs.iter().enumerate() {
@@ -171,6 +162,10 @@ impl Unprotected {
                 return Err(Bad::new("tlv-not-allowed", format!("{name} is not allowed outside the protected area")));
             }
             match tlv.kind {
+                // A device takes either order, but every image of imgtool has the digest first.
+                kind::SHA256 | kind::SHA384 | kind::SHA512 if found.digest.is_none() && !found.pairs.is_empty() => {
+                    return Err(Bad::new("tlv-order", "the digest stands behind a signature"));
+                }
                 kind::SHA256 | kind::SHA384 | kind::SHA512 => found.take_digest(tlv)?,
                 kind::SIG_PURE if tlv.value == [1] => found.is_pure = true,
                 kind::SIG_PURE => return Err(Bad::new("sig-pure", "SIG_PURE has another value than 1")),
@@ -252,5 +247,36 @@ pub fn is_key(tlv: &Tlv, key: &PublicKey, hash: Hash) -> bool {
     match tlv.kind {
         kind::KEYHASH => tlv.value == hash.digest(key_bytes(key)).bytes(),
         _ => tlv.value == key_bytes(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_device_takes_content_keys_by_both_hashes() {
+        let tlvs = [kind::ENCX25519, kind::ENCX25519_SHA512].map(|kind| Tlv::new(kind, [0; 80]));
+        assert!(tlvs.iter().all(|tlv| Unprotected::of(std::slice::from_ref(tlv)).is_ok()));
+        assert_eq!(Unprotected::of(&tlvs).err().map(|bad| bad.code), Some("tlv-not-allowed"));
+    }
+
+    /// The digest comes before every signature; keys may stand before it.
+    #[test]
+    fn the_digest_comes_before_the_signatures() {
+        let digest = Tlv::new(kind::SHA256, [0; 32]);
+        let key = Tlv::new(kind::KEYHASH, [0; 32]);
+        let signature = Tlv::new(kind::ED25519, [0; 64]);
+        for (tlvs, code) in [
+            (vec![&digest, &key, &signature], None),
+            (vec![&key, &digest, &signature], None),
+            (vec![&key, &signature], None),
+            (vec![&key, &signature, &digest], Some("tlv-order")),
+            (vec![&key, &signature, &digest, &key, &signature], Some("tlv-order")),
+            (vec![&digest, &key, &signature, &digest], Some("digest")),
+        ] {
+            let tlvs: Vec<Tlv> = tlvs.into_iter().cloned().collect();
+            assert_eq!(Unprotected::of(&tlvs).err().map(|bad| bad.code), code, "{tlvs:?}");
+        }
     }
 }

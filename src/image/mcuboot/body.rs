@@ -76,8 +76,7 @@ fn place(source: &mut Source<'_>, content: &Content, erased: u8) -> Result<(Piec
         return Ok((Piece::Fill { byte: erased, count: size - fields }, 0..length));
     }
     if length <= size {
-        let why = "it has nothing behind the place of its header".to_owned();
-        return Err(Unfit::Malformed { why }.into());
+        return Err(Error::malformed("it has nothing behind the place of its header"));
     }
     let start = source.span(0..size)?;
     if ![0, erased].into_iter().any(|blank| start.iter().all(|byte| *byte == blank)) {

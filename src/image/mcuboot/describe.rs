@@ -6,7 +6,8 @@ use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
 use super::trailer::{Ending, USUAL_ALIGN};
-use super::{Description, Error, MESSAGE_LIMIT, Source, hex, hex_digits};
+use super::{Description, Error, MESSAGE_LIMIT, Source, hex, judged};
+use crate::files::to_hex;
 use crate::key::Hash;
 
 /// The most bytes of a value that are shown.
@@ -19,10 +20,9 @@ pub fn describe(source: &mut Source<'_>) -> Result<Option<Description>, Error> {
         return of_bytes(source, None);
     }
     let text = source.span(0..length)?;
-    let mut observe = |_| {};
-    let mut decoded = Source::from_bytes(source.path(), text, &mut observe);
+    let mut decoded = Source::from_bytes(source.path(), text, |_| {});
     match hex::decode(&mut decoded, super::options::ERASED) {
-        Ok(Ok(Some(base))) => of_bytes(&mut decoded, Some(base)),
+        Ok(Some(base)) => of_bytes(&mut decoded, Some(base)),
         _ => Ok(None),
     }
 }
@@ -33,13 +33,13 @@ fn of_bytes(source: &mut Source<'_>, base: Option<u64>) -> Result<Option<Descrip
     let Some(header) = start.first_chunk().and_then(Header::from_bytes) else { return Ok(None) };
     let mut rows = of_header(&header);
     rows.extend(base.map(|base| ("address", format!("0x{base:08x}, in Intel HEX"))));
-    match Anatomy::read(source)? {
+    match judged(Anatomy::read(source))? {
         Err(bad) => rows.push(("fault", format!("{} ({})", bad.words, bad.code))),
         Ok(anatomy) => {
             let protected = anatomy.protected.iter().map(|tlv| ("protected", of_tlv(tlv, header.endian)));
             rows.extend(protected.chain(anatomy.unprotected.iter().map(|tlv| ("tlv", of_tlv(tlv, header.endian)))));
             rows.push(("signed", format!("{} bytes", anatomy.signed)));
-            let ending = Ending::read(source, (anatomy.end, anatomy.length), None, Some(length))?;
+            let ending = judged(Ending::read(source, (anatomy.end, anatomy.length), None, Some(length)))?;
             rows.push(match &ending {
                 Ok(ending) => ("trailer", of_ending(ending)),
                 Err(bad) => ("fault", format!("{} ({})", bad.words, bad.code)),
@@ -76,11 +76,11 @@ fn of_header(header: &Header) -> Vec<(&'static str, String)> {
 fn of_tlv(Tlv { kind, value }: &Tlv, endian: Endian) -> String {
     let number = || <[u8; 4]>::try_from(value.as_slice()).ok().map(|number| endian.of_u32(number).to_string());
     let words = match *kind {
-        kind::SEC_CNT => number().unwrap_or_else(|| hex_digits(value)),
+        kind::SEC_CNT => number().unwrap_or_else(|| to_hex(value)),
         kind::DEPENDENCY => dependency(value, endian),
         kind::UUID_VID | kind::UUID_CID => uuid(value),
-        _ if value.len() > SHOWN => format!("{} bytes {}...", value.len(), hex_digits(&value[..SHOWN / 4])),
-        _ => hex_digits(value),
+        _ if value.len() > SHOWN => format!("{} bytes {}...", value.len(), to_hex(&value[..SHOWN / 4])),
+        _ => to_hex(value),
     };
     format!("{} {words}", kind::name(*kind))
 }

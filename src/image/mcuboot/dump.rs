@@ -4,7 +4,7 @@ use super::anatomy::area;
 use super::header::{HEADER_SIZE, Header, flag};
 use super::tlv::{self, Tlv};
 use super::trailer::{align_of, magic_field};
-use super::{Bad, Error, Source, hex, options};
+use super::{Bad, Error, Fault, Source, hex, options};
 
 /// An image in its parts.
 #[derive(Debug)]
@@ -49,33 +49,27 @@ pub struct Fields {
 
 impl Dump {
     /// Takes an image apart, in Intel HEX too. Bad is what has no header, or ends before an area does.
-    pub fn read(source: &mut Source<'_>) -> Result<Result<Self, Bad>, Error> {
-        if let Err(bad) = hex::decode(source, options::ERASED)? {
-            return Ok(Err(bad));
-        }
+    pub fn read(source: &mut Source<'_>) -> Result<Self, Fault> {
+        hex::decode(source, options::ERASED)?;
         let length = source.seekable()?;
         let start = source.span(0..length.min(HEADER_SIZE as u64))?;
         let Some(header) = start.first_chunk().and_then(Header::from_bytes) else {
-            return Ok(Err(Bad::new("bad-magic", "the image does not start with a header of MCUboot")));
+            return Err(Bad::new("bad-magic", "the image does not start with a header of MCUboot").into());
         };
         let mut place = u64::from(header.header_size) + u64::from(header.image_size);
-        let mut next = |source: &mut Source<'_>, magic| -> Result<Result<Area, Bad>, Error> {
-            Ok(area(source, header.endian, (place, length), magic)?.map(|(tlvs, end)| {
-                let total = end - place;
-                place = end;
-                Area { magic, total, tlvs }
-            }))
+        let mut next = |source: &mut Source<'_>, magic| -> Result<Area, Fault> {
+            let (tlvs, end) = area(source, header.endian, (place, length), magic)?;
+            let total = end - place;
+            place = end;
+            Ok(Area { magic, total, tlvs })
         };
         let protected = match header.protected_size {
-            0 => Ok(None),
-            _ => next(source, tlv::PROTECTED)?.map(Some),
+            0 => None,
+            _ => Some(next(source, tlv::PROTECTED)?),
         };
-        let (protected, unprotected) = match (protected, next(source, tlv::UNPROTECTED)?) {
-            (Ok(protected), Ok(unprotected)) => (protected, unprotected),
-            (Err(bad), _) | (_, Err(bad)) => return Ok(Err(bad)),
-        };
+        let unprotected = next(source, tlv::UNPROTECTED)?;
         let trailer = if place == length { None } else { Trailer::read(source, &header, (place, length))? };
-        Ok(Ok(Self { header, protected, unprotected, trailer }))
+        Ok(Self { header, protected, unprotected, trailer })
     }
 }
 
@@ -137,8 +131,8 @@ mod tests {
     use crate::image::mcuboot::header::{Endian, Version};
 
     fn read(bytes: &[u8]) -> Result<Dump, Bad> {
-        let mut observe = |_| {};
-        Dump::read(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut observe)).unwrap()
+        let dump = Dump::read(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}));
+        crate::image::judged(dump).unwrap()
     }
 
     /// A header, a payload of four bytes, both areas; then what is given.

@@ -14,7 +14,7 @@ use super::header::flag;
 use super::options;
 use super::tlv::{Tlv, kind};
 use super::trailer::Slot;
-use super::{Bad, CipherKey, Error, Layout, Piece, Settings};
+use super::{Bad, CipherKey, Error, Fault, Layout, Piece, Settings};
 use crate::files;
 use crate::key::{self, Decrypter, Hash, KeyFile, KeyRef, KeyType, PublicKey, Recipient, RecipientType};
 
@@ -102,47 +102,43 @@ pub fn slot(anatomy: &Anatomy, settings: &Settings) -> Result<Slot, Error> {
 
 /// All that is signed of an image, as it was before it was encrypted. Bad where it is encrypted and the setting
 /// `decrypt-key` names no key that opens it, or `clear` says that the payload is not.
-pub fn plain(anatomy: &Anatomy, settings: &Settings) -> Result<Result<Layout, Bad>, Error> {
+pub fn plain(anatomy: &Anatomy, settings: &Settings) -> Result<Layout, Fault> {
     let whole = Layout::new([Piece::Span(0..anatomy.signed)]);
     if !anatomy.header.has(flag::ENCRYPTED) || settings.has("clear") {
-        return Ok(Ok(whole));
+        return Ok(whole);
     }
     let Some(path) = settings.text("decrypt-key") else {
-        return Ok(Err(Bad::new("encrypted", "the image is encrypted, and no key was given that opens it")));
+        return Err(Bad::new("encrypted", "the image is encrypted, and no key was given that opens it").into());
     };
     let decrypter = KeyFile::read(&KeyRef::File(path.into()))?.open_decrypter(None)?;
-    Ok(open(anatomy, &decrypter)?.map(|content_key| {
-        let start = u64::from(anatomy.header.header_size);
-        let end = start + u64::from(anatomy.header.image_size);
-        let payload = Layout::new([Piece::Span(start..end)]);
-        Layout::new([
-            Piece::Span(0..start),
-            Piece::Ciphered { key: content_key, layout: payload },
-            Piece::Span(end..anatomy.signed),
-        ])
-    }))
+    let key = open(anatomy, &decrypter)?;
+    let start = u64::from(anatomy.header.header_size);
+    let end = start + u64::from(anatomy.header.image_size);
+    let layout = Layout::new([Piece::Span(start..end)]);
+    Ok(Layout::new([Piece::Span(0..start), Piece::Ciphered { key, layout }, Piece::Span(end..anatomy.signed)]))
 }
 
 /// The content key. A device looks at the first TLV of the one type that it knows, and expects one length
 /// (`boot/bootutil/src/encrypted.c`, `boot_enc_load`).
-fn open(anatomy: &Anatomy, decrypter: &dyn Decrypter) -> Result<Result<CipherKey, Bad>, Error> {
+fn open(anatomy: &Anatomy, decrypter: &dyn Decrypter) -> Result<CipherKey, Fault> {
     let own = decrypter.recipient().recipient_type();
     let found = anatomy.unprotected.iter().find_map(|tlv| {
         let envelope = Envelope::of_tlv(tlv.kind).filter(|envelope| envelope.recipient_type() == own)?;
         Some((envelope, &tlv.value))
     });
     let Some((envelope, value)) = found else {
-        return Ok(Err(Bad::new("encrypted", format!("the image is encrypted for another type of key than {own}"))));
+        return Err(Bad::new("encrypted", format!("the image is encrypted for another type of key than {own}")).into());
     };
     let key_len = if anatomy.header.has(flag::ENCRYPTED_AES256) { 32 } else { 16 };
     if value.len() != envelope.value_len(key_len) {
         let name = kind::name(envelope.tlv());
-        return Ok(Err(Bad::new("tlv-length", format!("{name} has {} bytes for a key of {key_len}", value.len()))));
+        let words = format!("{name} has {} bytes for a key of {key_len}", value.len());
+        return Err(Bad::new("tlv-length", words).into());
     }
     match envelope.open(decrypter, value) {
-        Ok(content_key) if content_key.len() == key_len => Ok(Ok(CipherKey::new(content_key))),
-        Ok(_) => Ok(Err(Bad::new("not-opened", "the content key is not of the length that the header says"))),
-        Err(error @ key::Error::NotOpened) => Ok(Err(Bad::new("not-opened", error))),
+        Ok(content_key) if content_key.len() == key_len => Ok(CipherKey::new(content_key)),
+        Ok(_) => Err(Bad::new("not-opened", "the content key is not of the length that the header says").into()),
+        Err(error @ key::Error::NotOpened) => Err(Bad::new("not-opened", error).into()),
         Err(error) => Err(error.into()),
     }
 }

@@ -9,7 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Bad, Error, MESSAGE_LIMIT, Source};
+use super::{Bad, Error, Fault, MESSAGE_LIMIT, Source};
+use crate::files::{from_hex, to_hex};
 
 /// The data of one record, as imgtool has it.
 const RECORD: usize = 16;
@@ -33,23 +34,20 @@ type Segments = BTreeMap<u64, Vec<u8>>;
 /// filled with `fill`.
 ///
 /// Text is known by its first record. The image is held in memory: at most [`MESSAGE_LIMIT`].
-pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, Bad>, Error> {
+pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Option<u64>, Fault> {
     if !is_hex(source)? {
-        return Ok(Ok(None));
+        return Ok(None);
     }
     let length = source.seekable()?;
     if length > TEXT_LIMIT {
-        return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT });
+        return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT }.into());
     }
     let text = source.span(0..length)?;
-    let segments = match parse(&text) {
-        Ok(segments) => segments,
-        Err(why) => return Ok(Err(Bad::new("hex", format!("the Intel HEX is malformed: {why}")))),
-    };
+    let segments = parse(&text).map_err(|why| Bad::new("hex", format!("the Intel HEX is malformed: {why}")))?;
     let base = segments.keys().next().copied().unwrap_or(0);
     let end = segments.iter().map(|(at, bytes)| at + bytes.len() as u64).max().unwrap_or(0);
     if end - base > MESSAGE_LIMIT {
-        return Err(Error::TooLarge { path: source.path().to_owned(), limit: MESSAGE_LIMIT });
+        return Err(Error::TooLarge { path: source.path().to_owned(), limit: MESSAGE_LIMIT }.into());
     }
     // At most MESSAGE_LIMIT, which a usize holds.
     let mut image = Vec::with_capacity((end - base) as usize);
@@ -58,7 +56,7 @@ pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, B
         image.extend(bytes);
     }
     source.replace(image);
-    Ok(Ok(Some(base)))
+    Ok(Some(base))
 }
 
 /// Whether the source starts with a record.
@@ -72,7 +70,7 @@ pub fn is_hex(source: &mut Source<'_>) -> Result<bool, Error> {
 fn record(line: &[u8]) -> Result<(u8, u16, Vec<u8>), &'static str> {
     let digits = line.strip_prefix(b":").ok_or("a line does not start with a colon")?;
     let text = std::str::from_utf8(digits).map_err(|_| "a line is no text")?;
-    let bytes = super::from_hex(text).ok_or("a record is not hexadecimal")?;
+    let bytes = from_hex(text).ok_or("a record is not hexadecimal")?;
     let sum = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     match bytes.as_slice() {
         [length, a1, a0, kind, data @ .., _] if data.len() == usize::from(*length) => {
@@ -189,7 +187,7 @@ fn write(text: &mut Vec<u8>, kind: u8, address: u16, data: &[u8]) {
     let sum = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     bytes.push(sum.wrapping_neg());
     text.push(b':');
-    text.extend(super::hex_digits(&bytes).to_uppercase().bytes());
+    text.extend(to_hex(&bytes).to_uppercase().bytes());
     text.push(b'\n');
 }
 
@@ -200,9 +198,11 @@ mod tests {
     use super::*;
 
     fn decoded(text: &[u8]) -> Result<Option<(u64, Vec<u8>)>, String> {
-        let mut observe = |_| {};
-        let mut source = Source::from_bytes(Path::new("image"), text.to_vec(), &mut observe);
-        let base = decode(&mut source, 0xff).map_err(|error| error.to_string())?.map_err(|bad| bad.words)?;
+        let mut source = Source::from_bytes(Path::new("image"), text.to_vec(), |_| {});
+        let base = decode(&mut source, 0xff).map_err(|fault| match fault {
+            Fault::Bad(bad) => bad.words,
+            Fault::Error(error) => error.to_string(),
+        })?;
         Ok(base.map(|base| (base, source.bytes(MESSAGE_LIMIT).unwrap())))
     }
 

@@ -10,12 +10,12 @@
 //! Images are byte for byte those of imgtool 2.5 (mcu-tools/mcuboot `scripts/imgtool`) and are judged as the bootloader
 //! does (`boot/bootutil/src`).
 
-use super::prepared::{from_hex, hex as hex_digits};
 use super::{
-    Bad, CipherKey, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, MESSAGE_LIMIT, Maker,
-    Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, parse_number,
+    Bad, CipherKey, Description, Error, Evidence, Existing, Facts, Fault, HASH, ImageFormat, Layout, MESSAGE_LIMIT,
+    Maker, Message, Named, Piece, Plan, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, judged,
+    parse_number,
 };
-use crate::key::{Hash, PublicKey, Scheme};
+use crate::key::{Digest, Hash, PublicKey, Scheme};
 
 mod anatomy;
 mod body;
@@ -64,18 +64,24 @@ impl ImageFormat for Mcuboot {
         plan::remove(source, key)
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
         read::read(source, evidence, settings)
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {
         describe::describe(source)
     }
+}
+
+/// What the key of `maker` has to sign of an image, as it is before it is encrypted, and the digest of that: for tools
+/// that take the one or the other.
+pub fn to_be_signed(
+    source: &mut Source<'_>,
+    maker: &Maker<'_>,
+    settings: &Settings,
+) -> Result<(Layout, Digest), Error> {
+    let plan::Planned { plain, digest, .. } = plan::Planned::new(source, maker, settings)?;
+    Ok((plain, digest))
 }
 
 /// The scheme of a signature's type in an image with a digest of this hash.
@@ -107,7 +113,7 @@ mod tests {
     use crate::x509::{Time, verify::Purpose};
 
     fn with_source<T>(image: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-        work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), &mut |_| {}))
+        work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), |_| {}))
     }
 
     fn settings(given: &[(&str, &str)]) -> Settings {

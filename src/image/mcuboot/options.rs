@@ -3,8 +3,8 @@
 use super::header::{Endian, HEADER_SIZE, Version, flag};
 use super::tlv::{self, Tlv, kind};
 use super::trailer::{Ending, Slot, Trailer, USUAL_ALIGN};
-use super::{Error, HASH, Setting, Settings, Takes, from_hex, parse_number};
-use crate::files;
+use super::{Error, HASH, Setting, Settings, Takes, parse_number};
+use crate::files::{self, from_hex};
 use crate::key::{Hash, uuid5};
 
 /// Every setting of the format.

@@ -8,14 +8,16 @@ use super::options::{self, Content};
 use super::tlv::{self, Tlv, kind};
 use super::trailer::{Ending, Slot};
 use super::{
-    Bad, Error, Existing, Layout, MESSAGE_LIMIT, Maker, Message, Piece, Plan, Round, Settings, Source, Unfit, hex,
+    Error, Existing, Fault, Layout, MESSAGE_LIMIT, Maker, Message, Piece, Plan, Round, Settings, Source, Unfit, hex,
 };
 use crate::key::{Digest, Hash, PublicKey, Scheme};
 
 /// An image that lacks nothing but its signature.
 pub struct Planned {
     /// All that is signed: header, payload, protected TLVs. The payload is as it is before it is encrypted.
-    plain: Layout,
+    pub plain: Layout,
+    /// Its digest.
+    pub digest: Digest,
     /// The same as it stands in the image.
     signed: Layout,
     /// The unprotected TLVs before the signature and its key.
@@ -68,7 +70,7 @@ impl Planned {
             return Err(Error::KeyNeeded);
         }
         let erased = options::erased(settings).unwrap_or(options::ERASED);
-        let base = hex::decode(source, erased)?.map_err(unfit)?;
+        let base = hex::decode(source, erased).map_err(Fault::unfit)?;
         let length = source.seekable()?;
         let start = source.span(0..length.min(4))?;
         let planned = match (endian_of(&start), maker.existing) {
@@ -113,7 +115,8 @@ impl Planned {
         }
         let ending = options::ending(settings, &slot)?;
         let frame = Frame { endian: options::endian(settings), slot, ending, hex_address };
-        Ok(Self { plain, signed, before: digest_tlvs(&digest, is_pure), after, signature, frame })
+        let before = digest_tlvs(&digest, is_pure);
+        Ok(Self { plain, digest, signed, before, after, signature, frame })
     }
 
     /// Lays out an image that has its header, for one more signature or for a new one.
@@ -132,19 +135,19 @@ impl Planned {
             frame.slot.size = frame.ending.size();
         }
         let signed = Layout::new([Piece::Span(0..anatomy.signed)]);
-        let plain = encryption::plain(&anatomy, settings)?.map_err(unfit)?;
+        let plain = encryption::plain(&anatomy, settings).map_err(Fault::unfit)?;
         let is_kept = maker.existing == Existing::Keep;
         let (hash, is_pure) = match (&anatomy.digest, maker.key) {
             (Some(digest), Some(key)) if is_kept => {
                 (kept_hash(&anatomy, digest.hash(), key, settings)?, anatomy.is_pure)
             }
-            (None, _) if is_kept => return Err(malformed("it has no digest")),
+            (None, _) if is_kept => return Err(Error::malformed("it has no digest")),
             (_, None) if is_kept => return Err(Error::setting("unsigned", "does not go with a signature to add")),
             _ => hash_for(maker.key, settings)?,
         };
         let digest = source.digest_of(&plain, hash)?;
         if is_kept && anatomy.digest.as_ref() != Some(&digest) {
-            return Err(malformed("its digest is wrong"));
+            return Err(Error::malformed("its digest is wrong"));
         }
         let (before, after) = if is_kept {
             (anatomy.unprotected, Vec::new())
@@ -154,7 +157,7 @@ impl Planned {
             (digest_tlvs(&digest, is_pure), after)
         };
         let signature = signature(source, &plain, &digest, is_pure, maker.key, settings)?;
-        Ok(Self { plain, signed, before, after, signature, frame })
+        Ok(Self { plain, digest, signed, before, after, signature, frame })
     }
 
     /// The product, and where its TLVs end.
@@ -174,10 +177,6 @@ impl Plan for Planned {
         Ok(self.signature.as_ref().filter(|_| signatures.is_empty()).map(|signature| signature.round.clone()))
     }
 
-    fn covered(&self) -> Option<&Layout> {
-        Some(&self.plain)
-    }
-
     fn attach(&self, source: &mut Source<'_>, signatures: &[Vec<u8>]) -> Result<Layout, Error> {
         let (layout, end) = self.finish(signatures.first().cloned())?;
         self.frame.product(source, layout, end)
@@ -187,7 +186,7 @@ impl Plan for Planned {
 /// Takes every signature of a key out of an image.
 pub fn remove(source: &mut Source<'_>, key: &PublicKey) -> Result<Layout, Error> {
     let settings = Settings::default();
-    let base = hex::decode(source, options::ERASED)?.map_err(unfit)?;
+    let base = hex::decode(source, options::ERASED).map_err(Fault::unfit)?;
     let (mut anatomy, frame) = Frame::of(source, &settings, base)?;
     if anatomy.pairs.is_empty() {
         return Err(Unfit::NotSigned.into());
@@ -215,10 +214,10 @@ pub fn remove(source: &mut Source<'_>, key: &PublicKey) -> Result<Layout, Error>
 impl Frame {
     /// The frame of an image that has its header.
     fn of(source: &mut Source<'_>, settings: &Settings, base: Option<u64>) -> Result<(Anatomy, Self), Error> {
-        let anatomy = Anatomy::read(source)?.map_err(unfit)?;
+        let anatomy = Anatomy::read(source).map_err(Fault::unfit)?;
         let slot = encryption::slot(&anatomy, settings)?;
         let bounds = (anatomy.end, anatomy.length);
-        let ending = Ending::read(source, bounds, options::erased(settings), slot.size)?.map_err(unfit)?;
+        let ending = Ending::read(source, bounds, options::erased(settings), slot.size).map_err(Fault::unfit)?;
         let hex_address = options::hex_address(settings, base, 0)?;
         let endian = anatomy.header.endian;
         Ok((anatomy, Self { endian, slot, ending, hex_address }))
@@ -345,13 +344,4 @@ fn digest_tlvs(digest: &Digest, is_pure: bool) -> Vec<Tlv> {
         tlvs.push(Tlv::new(kind::SIG_PURE, [1]));
     }
     tlvs
-}
-
-fn malformed(why: &str) -> Error {
-    Unfit::Malformed { why: why.to_owned() }.into()
-}
-
-/// What makes an image bad makes it unfit too.
-fn unfit(bad: Bad) -> Error {
-    Unfit::Malformed { why: bad.words }.into()
 }

@@ -2,8 +2,9 @@
 //!
 //! A bootloader is built for one type of key, and with it for one digest. It goes through all TLVs: the digest must be
 //! there and right, a key's hash says whose the next signature is, signatures of unknown keys are passed over, and the
-//! last one of a known key decides. Here each one of the trusted key has to hold. Source: mcu-tools/mcuboot
-//! `boot/bootutil/src/image_validate.c`, with its list of allowed types (`MCUBOOT_USE_TLV_ALLOW_LIST`).
+//! last one of a known key decides. Here each one of the trusted key has to hold, and the digest has to come before all
+//! of them. Source: mcu-tools/mcuboot `boot/bootutil/src/image_validate.c`, with its list of allowed types
+//! (`MCUBOOT_USE_TLV_ALLOW_LIST`).
 
 use super::anatomy::{Anatomy, Pair, is_key};
 use super::encryption;
@@ -12,58 +13,38 @@ use super::options;
 use super::tlv::{self, Tlv, kind};
 use super::trailer::Ending;
 use super::{
-    Bad, Error, Evidence, Facts, MESSAGE_LIMIT, Message, Named, Reading, Round, Settings, Signatory, Source, hex,
-    hex_digits,
+    Bad, Evidence, Facts, Fault, MESSAGE_LIMIT, Message, Named, Reading, Round, Settings, Signatory, Source, hex,
 };
+use crate::files::to_hex;
 use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
 
 /// The longest ECDSA signature of a curve that MCUboot takes: two numbers of 49 bytes in DER. Padding goes no further.
 const ECDSA_LIMIT: usize = 104;
 
 /// Takes an image apart for a verdict.
-pub fn read(
-    source: &mut Source<'_>,
-    evidence: &Evidence<'_>,
-    settings: &Settings,
-) -> Result<Result<Reading, Bad>, Error> {
+pub fn read(source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
     options::check_words(settings)?;
-    let key = match evidence.key() {
-        // The signer's certificate is evidence, and one whose key is not accepted is wrong evidence.
-        Err(Error::X509(error)) if evidence.signer.is_some() => return Ok(Err(Bad::new("certificate-key", error))),
-        key => key?,
-    };
+    let key = evidence.key()?;
     let erased = options::erased(settings).unwrap_or(options::ERASED);
-    if let Err(bad) = hex::decode(source, erased)? {
-        return Ok(Err(bad));
-    }
-    let anatomy = match Anatomy::read(source)?.and_then(|anatomy| check_header(anatomy, settings)) {
-        Ok(anatomy) => anatomy,
-        Err(bad) => return Ok(Err(bad)),
-    };
-    if let Err(bad) = check_place(source, &anatomy, erased, settings)? {
-        return Ok(Err(bad));
-    }
-    let hash = match hash_for(&anatomy, &key, settings) {
-        Ok(hash) => hash,
-        Err(bad) => return Ok(Err(bad)),
-    };
-    let signed = match encryption::plain(&anatomy, settings)? {
-        Ok(signed) => signed,
-        Err(bad) => return Ok(Err(bad)),
-    };
+    hex::decode(source, erased)?;
+    let anatomy = Anatomy::read(source)?;
+    check_header(&anatomy, settings)?;
+    check_place(source, &anatomy, erased, settings)?;
+    let hash = hash_for(&anatomy, &key, settings)?;
+    let signed = encryption::plain(&anatomy, settings)?;
     let digest = source.digest_of(&signed, hash)?;
     if anatomy.digest.as_ref().is_some_and(|said| *said != digest) {
-        return Ok(Err(Bad::new("digest", "the digest is not that of the image")));
+        return Err(Bad::new("digest", "the digest is not that of the image").into());
     }
     let pure = if anatomy.is_pure { Some(source.bytes_of(&signed, MESSAGE_LIMIT)?) } else { None };
     let only =
         settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
     let signatories = anatomy.pairs.iter().map(|pair| signatory(pair, &digest, pure.as_deref(), only)).collect();
-    Ok(Ok(Reading { signatories, covered: anatomy.signed, facts: facts(&anatomy), content: None }))
+    Ok(Reading { signatories, facts: facts(&anatomy), content: None })
 }
 
 /// Refuses what a bootloader does not start, or cannot without parts that are not known here.
-fn check_header(anatomy: Anatomy, settings: &Settings) -> Result<Anatomy, Bad> {
+fn check_header(anatomy: &Anatomy, settings: &Settings) -> Result<(), Bad> {
     let Header { endian, flags, .. } = anatomy.header;
     let has = |flag| anatomy.header.has(flag);
     if endian != options::endian(settings) {
@@ -86,7 +67,7 @@ fn check_header(anatomy: Anatomy, settings: &Settings) -> Result<Anatomy, Bad> {
     match (has(flag::NON_BOOTABLE), settings.has("non-bootable")) {
         (true, false) => header("the image is marked as one that does not boot"),
         (false, true) => header("the image is not marked as one that does not boot"),
-        _ => Ok(anatomy),
+        _ => Ok(()),
     }
 }
 
@@ -98,31 +79,25 @@ fn other(endian: super::Endian) -> &'static str {
 }
 
 /// Refuses an image that does not fit its slot, and bytes behind it that are neither erased nor a trailer.
-fn check_place(
-    source: &mut Source<'_>,
-    anatomy: &Anatomy,
-    erased: u8,
-    settings: &Settings,
-) -> Result<Result<(), Bad>, Error> {
+fn check_place(source: &mut Source<'_>, anatomy: &Anatomy, erased: u8, settings: &Settings) -> Result<(), Fault> {
     let slot = encryption::slot(anatomy, settings)?;
     if let Some(size) = slot.size {
         let needed = anatomy.end + slot.trailer_size();
         if needed > size || anatomy.length > size {
             let needed = needed.max(anatomy.length);
             let words = format!("the image and its trailer have {needed} bytes, and the slot {size}");
-            return Ok(Err(Bad::new("too-large", words)));
+            return Err(Bad::new("too-large", words).into());
         }
     }
-    Ok(Ending::read(source, (anatomy.end, anatomy.length), Some(erased), slot.size)?.and_then(|ending| {
-        let Ending::Trailer(trailer) = ending else { return Ok(()) };
-        if slot.size.is_some_and(|size| size != trailer.size) {
-            return Err(Bad::new("trailer", "the trailer is not at the end of the slot"));
-        }
-        if settings.has("max-align") && trailer.max_align != slot.max_align {
-            return Err(Bad::new("trailer", format!("the trailer is for an alignment of {}", trailer.max_align)));
-        }
-        Ok(())
-    }))
+    let ending = Ending::read(source, (anatomy.end, anatomy.length), Some(erased), slot.size)?;
+    let Ending::Trailer(trailer) = ending else { return Ok(()) };
+    if slot.size.is_some_and(|size| size != trailer.size) {
+        return Err(Bad::new("trailer", "the trailer is not at the end of the slot").into());
+    }
+    if settings.has("max-align") && trailer.max_align != slot.max_align {
+        return Err(Bad::new("trailer", format!("the trailer is for an alignment of {}", trailer.max_align)).into());
+    }
+    Ok(())
 }
 
 /// The hash of a device that has this key.
@@ -199,17 +174,17 @@ fn facts(anatomy: &Anatomy) -> Facts {
     let dependencies: Vec<String> = dependencies.map(|tlv| dependency(&tlv.value, endian)).collect();
     let depends = (!dependencies.is_empty()).then(|| ("depends", dependencies.join("; ")));
     Facts {
+        covered: anatomy.signed,
         version: Some(anatomy.header.version.to_string()),
         security_counter: counter.map(|counter| endian.of_u32(counter)),
         hardware: hardware.collect(),
         remarks: depends.into_iter().collect(),
-        covered: None,
     }
 }
 
 /// A UUID in its usual form.
 pub fn uuid(value: &[u8]) -> String {
-    let digits = hex_digits(value);
+    let digits = to_hex(value);
     match digits.len() {
         32 => [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"),
         _ => digits,
@@ -221,8 +196,8 @@ pub fn dependency(value: &[u8], endian: super::Endian) -> String {
     match value.split_first_chunk::<4>() {
         Some(([image, ..], version)) => match version.try_into() {
             Ok(version) => format!("image {image}, {} or later", Version::from_bytes(version, endian)),
-            Err(_) => hex_digits(value),
+            Err(_) => to_hex(value),
         },
-        None => hex_digits(value),
+        None => to_hex(value),
     }
 }

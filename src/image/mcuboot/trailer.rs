@@ -1,7 +1,7 @@
 //! The slot that an image is for, and the trailer at its end, where the bootloader keeps the state of an upgrade.
 
 use super::header::Endian;
-use super::{Bad, Error, Layout, Piece, Source};
+use super::{Bad, Fault, Piece, Source};
 
 /// The end of the trailer.
 const MAGIC_SIZE: u64 = 16;
@@ -165,40 +165,40 @@ impl Ending {
         (end, length): (u64, u64),
         erased: Option<u8>,
         slot_size: Option<u64>,
-    ) -> Result<Result<Self, Bad>, Error> {
+    ) -> Result<Self, Fault> {
         if end == length {
-            return Ok(Ok(Self::Nothing));
+            return Ok(Self::Nothing);
         }
         let first = source.span(end..end + 1)?;
         let erased = match erased.or(first.first().copied().filter(|byte| matches!(byte, 0 | 0xff))) {
             Some(erased) => erased,
-            None => return Ok(Err(trailing())),
+            None => return Err(trailing().into()),
         };
         let magic = match length.checked_sub(MAGIC_SIZE).filter(|at| *at >= end) {
             Some(at) => source.span(at..length)?,
             None => Vec::new(),
         };
         let Some((max_align, endian)) = align_of(&magic) else {
-            let is_slot = slot_size == Some(length) && is_erased(source, end..length, erased)?;
-            return Ok(if is_slot { Ok(Self::Erased { size: length, erased }) } else { Err(trailing()) });
+            let is_slot = slot_size == Some(length) && source.is_filled(end..length, erased)?;
+            return if is_slot { Ok(Self::Erased { size: length, erased }) } else { Err(trailing().into()) };
         };
         let least = max_align * 2 + magic_field(max_align);
         if length - end < least {
-            return Ok(Err(Bad::new("trailer", "the image reaches into its trailer")));
+            return Err(Bad::new("trailer", "the image reaches into its trailer").into());
         }
         let image_ok = length - magic_field(max_align) - max_align;
         let mark = source.span(image_ok..image_ok + 1)?;
         let is_clean =
-            is_erased(source, end..image_ok, erased)? && is_erased(source, image_ok + 1..length - MAGIC_SIZE, erased)?;
+            source.is_filled(end..image_ok, erased)? && source.is_filled(image_ok + 1..length - MAGIC_SIZE, erased)?;
         let image_ok = match mark.as_slice() {
             [SET] => Some(true),
             [other] if *other == erased => None,
-            _ => return Ok(Err(Bad::new("trailer", "image_ok in the trailer is neither set nor erased"))),
+            _ => return Err(Bad::new("trailer", "image_ok in the trailer is neither set nor erased").into()),
         };
         if !is_clean {
-            return Ok(Err(trailing()));
+            return Err(trailing().into());
         }
-        Ok(Ok(Self::Trailer(Trailer { size: length, erased, max_align, endian, image_ok })))
+        Ok(Self::Trailer(Trailer { size: length, erased, max_align, endian, image_ok }))
     }
 }
 
@@ -218,31 +218,23 @@ pub fn align_of(magic: &[u8]) -> Option<(u64, Endian)> {
     })
 }
 
-fn is_erased(source: &mut Source<'_>, span: std::ops::Range<u64>, erased: u8) -> Result<bool, Error> {
-    let mut is_erased = true;
-    source.lay_out(&Layout::new([Piece::Span(span)]), &mut |bytes| {
-        is_erased &= bytes.iter().all(|byte| *byte == erased);
-        Ok(())
-    })?;
-    Ok(is_erased)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::image::Layout;
 
     const USUAL: Slot =
         Slot { size: None, align: 1, max_align: 8, max_sectors: 128, overwrite_only: false, content_keys: 0 };
 
     fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+        work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
     }
 
     fn read(bytes: &[u8], erased: Option<u8>, slot_size: Option<u64>) -> Result<Ending, &'static str> {
         let read = with_source(bytes, |source| Ending::read(source, (4, bytes.len() as u64), erased, slot_size));
-        read.unwrap().map_err(|bad| bad.code)
+        crate::image::judged(read).unwrap().map_err(|bad| bad.code)
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::manifest::{BundleFormat, Manifest, VerityKeys};
 use super::verity::{self, BLOCK, Shape};
 use super::{
-    Bad, Error, Evidence, FOOTER, Layout, PLAIN_LIMIT, Piece, SIGNATURE_LIMIT, Settings, Source, purpose_rule, squashfs,
+    Bad, Error, Evidence, FOOTER, Fault, Layout, PLAIN_LIMIT, Piece, SIGNATURE_LIMIT, Settings, Source, purpose_rule,
+    squashfs,
 };
 use crate::cms::{self as message, SignedData};
 use crate::image::format::{Facts, Signatory};
@@ -24,8 +25,8 @@ pub struct Bundle {
 
 impl Bundle {
     /// Finds the signature by the number at the end.
-    pub fn read(source: &mut Source<'_>) -> Result<Result<Self, Bad>, Error> {
-        let bad = |code, words: String| Ok(Err(Bad::new(code, words)));
+    pub fn read(source: &mut Source<'_>) -> Result<Self, Fault> {
+        let bad = |code, words: String| Err(Bad::new(code, words).into());
         let end = source.seekable()?.saturating_sub(FOOTER);
         if end == 0 {
             return bad("footer", "the bundle is no longer than the number at its end".to_owned());
@@ -45,7 +46,7 @@ impl Bundle {
             return bad("footer", format!("{signed} bytes come before the signature, no multiple of {BLOCK}"));
         }
         match SignedData::from_bytes(&source.span(signed..end)?) {
-            Ok(message) => Ok(Ok(Self { signed, size, message })),
+            Ok(message) => Ok(Self { signed, size, message }),
             Err(message::Error::NotSignedData { found }) => {
                 bad(ENCRYPTED, format!("the signature is {found}: the bundle is encrypted, which is not judged"))
             }
@@ -59,26 +60,21 @@ impl Bundle {
     }
 
     /// The digest of what is signed: of the manifest, or of all of a plain bundle's payload.
-    pub fn digest(&self, source: &mut Source<'_>) -> Result<Result<Digest, Bad>, Error> {
-        let hash = match self.message.signer().and_then(|signer| signer.digest_hash()) {
-            Ok(hash) => hash,
-            Err(refusal) => return Ok(Err(refusal.into())),
-        };
+    pub fn digest(&self, source: &mut Source<'_>) -> Result<Digest, Fault> {
+        let hash = self.message.signer()?.digest_hash()?;
         if let Some(manifest) = &self.message.content {
-            return Ok(Ok(hash.digest(manifest)));
+            return Ok(hash.digest(manifest));
         }
-        Ok(match self.check_plain(source)? {
-            Ok(()) => Ok(source.digest_of(&Layout::new([Piece::Span(0..self.signed)]), hash)?),
-            Err(bad) => Err(bad),
-        })
+        self.check_plain(source)?;
+        Ok(source.digest_of(&Layout::new([Piece::Span(0..self.signed)]), hash)?)
     }
 
     /// Checks what can be said of a plain bundle's payload without its signature.
-    pub fn check_plain(&self, source: &mut Source<'_>) -> Result<Result<(), Bad>, Error> {
+    pub fn check_plain(&self, source: &mut Source<'_>) -> Result<(), Fault> {
         if self.signed > PLAIN_LIMIT {
             let words =
                 format!("the payload has {} bytes, and that of a plain bundle at most {PLAIN_LIMIT}", self.signed);
-            return Ok(Err(Bad::new("size", words)));
+            return Err(Bad::new("size", words).into());
         }
         squashfs::check_within(source, self.signed)
     }
@@ -95,19 +91,19 @@ impl Bundle {
     }
 
     /// What the manifest says, once the signature holds; of a verity bundle, once the payload does.
-    pub fn facts(&self, source: &mut Source<'_>) -> Result<Result<Facts, Bad>, Error> {
+    pub fn facts(&self, source: &mut Source<'_>) -> Result<Facts, Fault> {
         let manifest = match &self.message.content {
             Some(manifest) => check_verity(source, self.signed, manifest)?,
             None => match squashfs::manifest(source) {
                 // The payload holds without it, and who asks for what it says gets no for an answer.
                 Err(error @ Error::Program { .. }) => {
                     let remarks = vec![("format", "plain".to_owned()), ("manifest", format!("not read: {error}"))];
-                    return Ok(Ok(Facts { remarks, ..Facts::default() }));
+                    return Ok(Facts { covered: self.signed, remarks, ..Facts::default() });
                 }
-                read => inner_manifest(read?),
+                read => inner_manifest(read?)?,
             },
         };
-        Ok(manifest.map(|manifest| manifest.facts(self.format())))
+        Ok(Facts { covered: self.signed, ..manifest.facts(self.format()) })
     }
 
     /// What the bundle says of itself, label and value.
@@ -138,20 +134,16 @@ impl Bundle {
 }
 
 /// Checks all that a verity bundle's manifest says of payload and tree, the first `signed` bytes.
-pub fn check_verity(source: &mut Source<'_>, signed: u64, manifest: &[u8]) -> Result<Result<Manifest, Bad>, Error> {
-    let (manifest, verity) = match parse_verity(manifest) {
-        Ok(parsed) => parsed,
-        Err(bad) => return Ok(Err(bad)),
-    };
+pub fn check_verity(source: &mut Source<'_>, signed: u64, manifest: &[u8]) -> Result<Manifest, Fault> {
+    let (manifest, verity) = parse_verity(manifest)?;
     let payload = signed.saturating_sub(verity.size);
     let Some(shape) = Shape::over(payload).filter(|shape| shape.len() == verity.size) else {
         let words = format!("a digest tree of {} bytes is none over {payload} bytes of payload", verity.size);
-        return Ok(Err(Bad::new("verity", words)));
+        return Err(Bad::new("verity", words).into());
     };
-    if let Err(bad) = squashfs::check_within(source, payload)? {
-        return Ok(Err(bad));
-    }
-    Ok(verity::check(source, &shape, &verity.salt, &verity.hash)?.map(|()| manifest))
+    squashfs::check_within(source, payload)?;
+    verity::check(source, &shape, &verity.salt, &verity.hash)?;
+    Ok(manifest)
 }
 
 fn parse_verity(manifest: &[u8]) -> Result<(Manifest, VerityKeys), Bad> {

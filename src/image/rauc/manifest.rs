@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::squashfs::MANIFEST;
 use super::{Error, Facts, Unfit};
-use crate::image::prepared::{from_hex, hex};
+use crate::files::{self, Folder, from_hex, to_hex};
 use crate::key::{Hash, Hasher};
 
 /// Most bytes of a manifest: the signature of a verity bundle holds it, and is itself bounded by as many.
@@ -169,7 +169,31 @@ impl Manifest {
         if self.text("handler", "args").is_some() && self.text("handler", "filename").is_none() {
             return Err("it has arguments for a handler, and no handler".to_owned());
         }
-        self.check_hooks()
+        self.check_hooks()?;
+        self.check_sources()
+    }
+
+    /// Refuses an image without the file that it needs, or with what does not go with it (`rauc/rauc src/manifest.c`,
+    /// parse_image and validate_filename_requirements).
+    fn check_sources(&self) -> Result<(), String> {
+        for image in self.images() {
+            let has = |key| self.text(image, key).is_some();
+            let is_empty = self.text(image, "type").is_some_and(|name| name == "emptyfs");
+            let needs_file = has("adaptive") || has("convert") || !(is_empty || self.is_installed_by_hook(image));
+            if image.contains('/') && has("type") {
+                return Err(format!("[{image}] is an artifact, and has a type"));
+            }
+            match has("filename") {
+                true if is_empty => return Err(format!("[{image}] is an empty file system, and has a file")),
+                false if needs_file => return Err(format!("[{image}] has no file")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_installed_by_hook(&self, image: &str) -> bool {
+        self.list(image, "hooks").iter().any(|hook| hook == "install")
     }
 
     fn check_hooks(&self) -> Result<(), String> {
@@ -205,9 +229,14 @@ impl Manifest {
             match self.text(image, "size").map(|size| number(&size)) {
                 Some(Some(_)) => {}
                 Some(None) => return Err(format!("size of image {name} is not a number")),
-                None if self.list(image, "hooks").iter().any(|hook| hook == "install") => {}
+                None if self.is_installed_by_hook(image) => {}
                 None => return Err(format!("size of image {name} is missing")),
             }
+            let converted = self.list(image, "converted");
+            if self.text(image, "convert").is_some() && converted.len() != self.list(image, "convert").len() {
+                return Err(format!("image {name} is not converted as often as it says"));
+            }
+            converted.iter().try_for_each(|name| check_name(name))?;
         }
         Ok(())
     }
@@ -225,19 +254,20 @@ impl Manifest {
 
     /// Reads the manifest of a folder, and completes it: digest and size of each image are filled in where they are not
     /// there; where they are, they must be right.
-    pub fn of_folder(folder: &Path) -> Result<Self, Error> {
+    pub fn of_folder(path: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Read { path: path.to_owned(), source };
+        let folder = Folder::open(path).map_err(failed)?;
         let mut bytes = Vec::new();
-        let mut file = open(folder, MANIFEST)?.take(LIMIT + 1);
-        file.read_to_end(&mut bytes).map_err(|source| Error::Read { path: folder.join(MANIFEST), source })?;
+        open(&folder, MANIFEST)?.take(LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > LIMIT {
             return Err(unfit(format!("it has more than {} KiB", LIMIT >> 10)));
         }
         let mut manifest = Self::parse(&bytes).map_err(unfit)?;
-        manifest.complete(folder)?;
+        manifest.complete(&folder, path)?;
         Ok(manifest)
     }
 
-    fn complete(&mut self, folder: &Path) -> Result<(), Error> {
+    fn complete(&mut self, folder: &Folder, path: &Path) -> Result<(), Error> {
         for group in ["hooks", "handler"] {
             if let Some(name) = self.text(group, "filename") {
                 check_name(&name).map_err(unfit)?;
@@ -254,7 +284,8 @@ impl Manifest {
                     return Err(unfit(why));
                 }
             }
-            let (digest, size) = digest(folder, &name)?;
+            let failed = |source| Error::Read { path: path.join(&name), source };
+            let (digest, size) = digest(&mut open(folder, &name)?).map_err(failed)?;
             for (key, found) in [("sha256", digest), ("size", size)] {
                 match self.text(image, key) {
                     Some(given) if !given.eq_ignore_ascii_case(&found) => {
@@ -297,8 +328,8 @@ impl Manifest {
     pub fn set_verity(&mut self, verity: &VerityKeys) {
         let VerityKeys { hash, salt, size } = verity;
         self.set_format(BundleFormat::Verity);
-        self.set("bundle", "verity-hash", &hex(hash));
-        self.set("bundle", "verity-salt", &hex(salt));
+        self.set("bundle", "verity-hash", &to_hex(hash));
+        self.set("bundle", "verity-salt", &to_hex(salt));
         self.set("bundle", "verity-size", &size.to_string());
     }
 
@@ -308,10 +339,9 @@ impl Manifest {
         remarks.extend(self.described());
         Facts {
             version: self.text("update", "version"),
-            security_counter: None,
             hardware: self.text("update", "compatible").into_iter().collect(),
             remarks,
-            covered: None,
+            ..Facts::default()
         }
     }
 
@@ -434,18 +464,14 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// Opens a regular file of a folder. A link is refused: it would stand in the bundle as it is.
-fn open(folder: &Path, name: &str) -> Result<File, Error> {
-    let path = folder.join(name);
-    if !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
-        return Err(unfit(format!("{name} is not a file of the folder")));
-    }
-    File::open(&path).map_err(|source| Error::Read { path, source })
+/// Opens a file of a folder. A link is refused: it would stand in the bundle as it is.
+fn open(folder: &Folder, name: &str) -> Result<File, Error> {
+    let why = |error| unfit(format!("{name} is not a file of the folder: {}", files::reason(&error)));
+    folder.file(name).map_err(why)
 }
 
-/// The SHA-256 and the size of a file in a folder, as a manifest has them.
-fn digest(folder: &Path, name: &str) -> Result<(String, String), Error> {
-    let mut file = open(folder, name)?;
+/// The SHA-256 and the size of a file, as a manifest has them.
+fn digest(file: &mut File) -> io::Result<(String, String)> {
     let mut hasher = Hasher::new(Hash::Sha256);
     let mut buffer = vec![0; 256 << 10];
     let mut size = 0u64;
@@ -457,7 +483,7 @@ fn digest(folder: &Path, name: &str) -> Result<(String, String), Error> {
                 size += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => return Err(Error::Read { path: folder.join(name), source }),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -15,8 +15,8 @@
 //! Source: `rauc/rauc src/bundle.c`, `src/signature.c`, `docs/reference.rst`.
 
 use super::{
-    At, Bad, Description, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, Maker, Piece, Plan, RSA,
-    Reading, Round, Setting, Settings, Source, Takes, Unfit, chosen_scheme, cms, purpose,
+    At, Bad, Description, Error, Evidence, Existing, Facts, Fault, HASH, ImageFormat, Layout, Maker, Piece, Plan, RSA,
+    Reading, Round, Setting, Settings, Source, Takes, Unfit, chosen_scheme, cms, judged, purpose,
 };
 use crate::cms::{Content, Unsigned, digest_hash};
 use crate::image::format::ChainRule;
@@ -95,8 +95,8 @@ impl ImageFormat for Rauc {
         }
     }
 
-    fn takes_bare_keys(&self) -> bool {
-        false
+    fn is_cms(&self) -> bool {
+        true
     }
 
     fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {
@@ -115,7 +115,7 @@ impl ImageFormat for Rauc {
             source.replace_with_file(squashfs::make(&folder, &manifest)?)?;
         }
         let length = source.seekable()?;
-        let (before, content) = match Bundle::read(source)? {
+        let (before, content) = match judged(Bundle::read(source))? {
             Ok(_) if maker.existing == Existing::Refuse => return Err(Unfit::AlreadySigned.into()),
             Ok(bundle) => resigned(source, bundle, settings)?,
             Err(bad) if bad.code == ENCRYPTED => return Err(Unfit::Encrypted.into()),
@@ -131,35 +131,24 @@ impl ImageFormat for Rauc {
         Ok(Box::new(Planned { before, message }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
         if !evidence.policy.untrusted.is_empty() {
             let name = if evidence.signer.is_some() { "cert" } else { "untrusted" };
-            return Err(Error::setting(name, "a device takes the signer's certificates from the bundle alone"));
+            let why = "a device takes the signer's certificates from the bundle alone";
+            return Err(Error::setting(name, why).into());
         }
-        let bundle = match Bundle::read(source)? {
-            Ok(bundle) => bundle,
-            Err(bad) => return Ok(Err(bad)),
-        };
-        let digest = match bundle.digest(source)? {
-            Ok(digest) => digest,
-            Err(bad) => return Ok(Err(bad)),
-        };
-        Ok(bundle.signatory(digest, evidence, settings).map(|signatory| Reading {
-            signatories: vec![signatory],
-            covered: bundle.signed,
+        let bundle = Bundle::read(source)?;
+        let digest = bundle.digest(source)?;
+        Ok(Reading {
+            signatories: vec![bundle.signatory(digest, evidence, settings)?],
             facts: Facts::default(),
             content: Some(Box::new(move |source, _| bundle.facts(source))),
-        }))
+        })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Description>, Error> {
         const KIND: &str = "RAUC bundle";
-        Ok(match Bundle::read(source)? {
+        Ok(match judged(Bundle::read(source))? {
             Ok(bundle) => Some(Description { kind: KIND, rows: bundle.rows() }),
             Err(bad) if bad.code == ENCRYPTED => Some(Description {
                 kind: KIND,
@@ -237,7 +226,7 @@ fn bundled(source: &mut Source<'_>, length: u64, settings: &Settings) -> Result<
         manifest.check_plain().map_err(unfit)?;
         if length > PLAIN_LIMIT {
             let why = format!("a plain bundle has at most {PLAIN_LIMIT} bytes of payload, and this one {length}");
-            return Err(Unfit::Malformed { why }.into());
+            return Err(Error::malformed(why));
         }
         if settings.has(VERITY_SALT.name) {
             return Err(Error::setting(VERITY_SALT.name, "a plain bundle has no digest tree"));
@@ -253,9 +242,8 @@ fn bundled(source: &mut Source<'_>, length: u64, settings: &Settings) -> Result<
             salt
         }
     };
-    let shape = Shape::over(length).ok_or_else(|| {
-        Error::Unfit(Unfit::Malformed { why: "a verity bundle has at least two blocks of payload".to_owned() })
-    })?;
+    let too_short = || Error::malformed("a verity bundle has at least two blocks of payload");
+    let shape = Shape::over(length).ok_or_else(too_short)?;
     let (tree, hash) = verity::build(source, &shape, &salt)?;
     let size = shape.len();
     manifest.set_verity(&VerityKeys { hash, salt, size });
@@ -276,12 +264,12 @@ fn resigned(
         return Err(Error::setting(BUNDLE_FORMAT.name, format!("the bundle is {}", format.name())));
     }
     let checked = match &bundle.message.content {
-        Some(manifest) => check_verity(source, bundle.signed, manifest)?.map(drop),
-        None => bundle.check_plain(source)?,
+        Some(manifest) => check_verity(source, bundle.signed, manifest).map(drop),
+        None => bundle.check_plain(source),
     };
-    checked.map_err(|bad| match bad.code {
+    judged(checked)?.map_err(|bad| match bad.code {
         ENCRYPTED => Unfit::Encrypted,
-        _ => Unfit::Malformed { why: bad.words },
+        _ => Unfit::Refused(bad),
     })?;
     Ok((vec![Piece::Span(0..bundle.signed)], bundle.message.content))
 }

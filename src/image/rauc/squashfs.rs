@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::manifest::{LIMIT, Manifest};
 use super::verity::BLOCK;
-use super::{Bad, Error, Source, Unfit};
+use super::{Bad, Error, Fault, Source};
 use crate::files;
 
 /// The name of the manifest in a bundle.
@@ -38,23 +38,22 @@ fn used(source: &mut Source<'_>) -> Result<Option<u64>, Error> {
 }
 
 /// Whether a file system fits into the payload of a bundle.
-pub fn check_within(source: &mut Source<'_>, payload: u64) -> Result<Result<(), Bad>, Error> {
-    Ok(match used(source)? {
+pub fn check_within(source: &mut Source<'_>, payload: u64) -> Result<(), Fault> {
+    match used(source)? {
         Some(used) if used <= payload => Ok(()),
-        Some(_) => Err(Bad::new("squashfs", "the squashfs is longer than the payload")),
-        None => Err(Bad::new("squashfs", "the payload is no squashfs")),
-    })
+        Some(_) => Err(Bad::new("squashfs", "the squashfs is longer than the payload").into()),
+        None => Err(Bad::new("squashfs", "the payload is no squashfs").into()),
+    }
 }
 
 /// Refuses an image that is not a file system and nothing more, padded to a whole block as mksquashfs leaves it.
 pub fn check_bare(source: &mut Source<'_>, length: u64) -> Result<(), Error> {
-    let malformed = |why: &str| Error::Unfit(Unfit::Malformed { why: why.to_owned() });
-    let used = used(source)?.ok_or_else(|| malformed("it is no folder, squashfs or bundle"))?;
+    let used = used(source)?.ok_or_else(|| Error::malformed("it is no folder, squashfs or bundle"))?;
     match used.checked_next_multiple_of(BLOCK) {
         Some(whole) if whole == length => Ok(()),
-        Some(whole) if whole < length => Err(malformed("bytes follow the squashfs, and they are no signature")),
-        _ if length < used => Err(malformed("the squashfs is cut short")),
-        _ => Err(malformed("the squashfs is not padded to a multiple of 4096 bytes")),
+        Some(whole) if whole < length => Err(Error::malformed("bytes follow the squashfs, and they are no signature")),
+        _ if length < used => Err(Error::malformed("the squashfs is cut short")),
+        _ => Err(Error::malformed("the squashfs is not padded to a multiple of 4096 bytes")),
     }
 }
 

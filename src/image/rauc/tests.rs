@@ -39,7 +39,7 @@ pub fn squashfs() -> Vec<u8> {
 }
 
 fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-    work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+    work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
 }
 
 /// Levels and places by hand, from the size of a payload in blocks.
@@ -83,12 +83,13 @@ fn a_tree_is_built_and_checked_block_by_block() {
     assert!(bytes == tree);
     assert_eq!(root[..], digest(&top));
     let whole = [payload, tree].concat();
-    with_source(&whole, |source| verity::check(source, &shape, &salt, &root)).unwrap().unwrap();
-    with_source(&whole, |source| verity::check(source, &shape, &[8; 32], &root)).unwrap().unwrap_err();
+    with_source(&whole, |source| verity::check(source, &shape, &salt, &root)).unwrap();
+    with_source(&whole, |source| judged(verity::check(source, &shape, &[8; 32], &root))).unwrap().unwrap_err();
     for at in [0, 1024 * block, 2178 * block + 4095, 2179 * block, 2180 * block + 4, whole.len() - 1] {
         let mut changed = whole.clone();
         changed[at] ^= 1;
-        let bad = with_source(&changed, |source| verity::check(source, &shape, &salt, &root)).unwrap().unwrap_err();
+        let bad =
+            with_source(&changed, |source| judged(verity::check(source, &shape, &salt, &root))).unwrap().unwrap_err();
         assert_eq!(bad.code, "verity");
         let said = if at / block < 2179 { format!("block {}", at / block) } else { "digest tree".to_owned() };
         assert!(bad.words.contains(&said), "{at}: {}", bad.words);
@@ -134,8 +135,15 @@ fn a_manifest_that_no_device_takes_is_refused() {
         ("[handler]\nargs=-x\n", "it has arguments for a handler, and no handler"),
         ("[hooks]\nfilename=hook\nhooks=install-check;other;\n", "hook other is not known"),
         ("[image.rootfs]\nhooks=install\n", "it has hooks, and no file for them"),
+        ("[image.rootfs]\ntype=raw\n", "[image.rootfs] has no file"),
+        ("[image.rootfs]\ntype=emptyfs\nadaptive=block-hash-index\n", "[image.rootfs] has no file"),
+        ("[image.rootfs]\ntype=emptyfs\nfilename=a.img\n", "[image.rootfs] is an empty file system, and has a file"),
+        ("[image.app/a]\ntype=raw\nfilename=a.img\n", "[image.app/a] is an artifact, and has a type"),
     ] {
         assert_eq!(Manifest::parse(format!("{update}{rest}").as_bytes()), Err(why.to_owned()));
+    }
+    for rest in ["[image.x]\ntype=emptyfs\n", "[hooks]\nfilename=h\n[image.x]\nhooks=install\n"] {
+        Manifest::parse(format!("{update}{rest}").as_bytes()).unwrap();
     }
     assert_eq!(Manifest::parse(b"version=1\n[update]\n"), Err("line 1 is malformed".to_owned()));
     assert_eq!(Manifest::parse(b"[update]\ncompatible=\n").unwrap_err(), "it does not say what it is compatible with");
@@ -150,6 +158,9 @@ fn images_of_a_manifest_are_checked() {
         (format!("sha256={digest}\n"), Some("size of image a is missing")),
         (format!("sha256={digest}\nhooks=install\n"), None),
         (format!("sha256={digest}\nsize=+1\n"), Some("size of image a is not a number")),
+        (format!("sha256={digest}\nsize=1\nconvert=keep;\nconverted=a.tar;\n"), None),
+        (format!("sha256={digest}\nsize=1\nconvert=keep;\n"), Some("image a is not converted as often as it says")),
+        (format!("sha256={digest}\nsize=1\nconvert=keep;\nconverted=../a;\n"), Some("../a is not right in the bundle")),
         ("size=1\n".to_owned(), Some("sha256 of image a is missing")),
         ("sha256=00\nsize=1\n".to_owned(), Some("sha256 of image a is not 64 hexadecimal digits")),
     ] {
@@ -162,7 +173,8 @@ fn images_of_a_manifest_are_checked() {
         Manifest::parse(text.as_bytes()).unwrap().check_images().unwrap_err();
     }
     for (text, is_plain) in [("[image.x]\n", true), ("[image.x/y]\n", false), ("[image.x]\nconvert=keep\n", false)] {
-        let manifest = Manifest::parse(format!("[update]\ncompatible=b\n{text}").as_bytes()).unwrap();
+        let text = format!("[update]\ncompatible=b\n{text}filename=a.img\n");
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
         assert_eq!(manifest.check_plain().is_ok(), is_plain, "{text}");
     }
 }
@@ -200,8 +212,7 @@ fn a_folder_makes_one_file_system() {
     let bytes = squashfs();
     let folder = folder(MANIFEST);
     let manifest = Manifest::of_folder(folder.path()).unwrap();
-    let mut observe = |_| {};
-    let mut source = Source::from_bytes(Path::new("image"), Vec::new(), &mut observe);
+    let mut source = Source::from_bytes(Path::new("image"), Vec::new(), |_| {});
     source.replace_with_file(squashfs::make(folder.path(), &manifest).unwrap()).unwrap();
     assert!(source.bytes(MESSAGE_LIMIT).unwrap() == bytes);
     assert_eq!(squashfs::manifest(&source).unwrap().unwrap(), manifest.to_bytes());

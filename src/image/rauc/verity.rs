@@ -14,7 +14,7 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::thread;
 
-use super::{Bad, Error, Source};
+use super::{Bad, Error, Fault, Source};
 use crate::image::Aside;
 use crate::key::{Hash, Hasher};
 
@@ -104,13 +104,8 @@ pub fn build(source: &mut Source<'_>, shape: &Shape, salt: &[u8; 32]) -> Result<
 
 /// Checks a payload at the begin of an image, and the tree right behind it, against the root: from the root down, all
 /// of it is read.
-pub fn check(
-    source: &mut Source<'_>,
-    shape: &Shape,
-    salt: &[u8; 32],
-    root: &[u8; 32],
-) -> Result<Result<(), Bad>, Error> {
-    let bad = |words: String| Ok(Err(Bad::new("verity", words)));
+pub fn check(source: &mut Source<'_>, shape: &Shape, salt: &[u8; 32], root: &[u8; 32]) -> Result<(), Fault> {
+    let bad = |words: String| Err(Bad::new("verity", words).into());
     let tree = shape.payload * BLOCK;
     if digest(&source.span(tree..tree + BLOCK)?, salt) != *root {
         return bad("the digest tree is not the one that was signed".to_owned());
@@ -134,7 +129,7 @@ pub fn check(
             }
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Blocks in parts that are read at a time.

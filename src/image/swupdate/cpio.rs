@@ -212,7 +212,7 @@ pub fn aligned(place: u64) -> u64 {
 
 fn expect_zeros(source: &mut Source<'_>, span: Range<u64>) -> Result<(), Fault> {
     let place = span.start;
-    if source.span(span)?.iter().any(|byte| *byte != 0) {
+    if !source.is_filled(span, 0)? {
         return Err(malformed(format!("the padding at byte {place} is not of zeros")).into());
     }
     Ok(())

@@ -6,6 +6,7 @@
 
 use super::cpio::NAME_LIMIT;
 use super::libconfig;
+use crate::files;
 use crate::image::Bad;
 use crate::key::{Digest, Hash};
 
@@ -276,7 +277,7 @@ fn artefact(name: &Value, group: &Value) -> Result<Artefact, Bad> {
 
 /// Reads 64 hexadecimal digits of either case.
 fn sha256(text: &str) -> Option<Digest> {
-    let bytes = crate::image::prepared::from_hex(text)?;
+    let bytes = files::from_hex(text)?;
     Digest::from_bytes(Hash::Sha256, &bytes)
 }
 

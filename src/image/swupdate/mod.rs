@@ -13,10 +13,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    At, Bad, Demands, Description as Shown, Error, Evidence, Existing, Facts, HASH, ImageFormat, Layout, Maker, Piece,
-    Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, chosen_scheme, cms, purpose,
+    At, Bad, Demands, Description as Shown, Error, Evidence, Existing, Facts, Fault, HASH, ImageFormat, Layout, Maker,
+    Piece, Plan, RSA, Reading, Round, Setting, Settings, Signatory, Source, Takes, Unfit, chosen_scheme, cms, judged,
+    purpose,
 };
-use crate::cms::{Content, Refusal, SignedData, Unsigned, digest_hash};
+use crate::cms::{Content, SignedData, Unsigned, digest_hash};
 use crate::key::KeyType;
 use cpio::{Archive, Entry};
 use description::{Artefact, Description, Device};
@@ -55,50 +56,6 @@ const SELECT: Setting = Setting::verifying(
     "The software set and mode that the device selects, as stable,main",
 );
 
-/// Why an archive was given up.
-enum Fault {
-    /// It is bad.
-    Bad(Bad),
-    /// It could not be looked at.
-    Error(Error),
-}
-
-impl From<Bad> for Fault {
-    fn from(bad: Bad) -> Self {
-        Self::Bad(bad)
-    }
-}
-
-impl From<Refusal> for Fault {
-    fn from(refusal: Refusal) -> Self {
-        Self::Bad(refusal.into())
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl Fault {
-    /// What is bad about an image is why it is not signed.
-    fn unfit(self) -> Error {
-        match self {
-            Self::Bad(bad) => Unfit::Refused(bad).into(),
-            Self::Error(error) => error,
-        }
-    }
-}
-
-fn judged<T>(found: Result<T, Fault>) -> Result<Result<T, Bad>, Error> {
-    match found {
-        Ok(found) => Ok(Ok(found)),
-        Err(Fault::Bad(bad)) => Ok(Err(bad)),
-        Err(Fault::Error(error)) => Err(error),
-    }
-}
-
 impl ImageFormat for Swupdate {
     fn name(&self) -> &'static str {
         "swupdate"
@@ -112,8 +69,8 @@ impl ImageFormat for Swupdate {
         &[Setting { at: At::Signing, ..HASH }, Setting { at: At::Signing, ..RSA }, CERT_PURPOSE, SELECT]
     }
 
-    fn takes_bare_keys(&self) -> bool {
-        false
+    fn is_cms(&self) -> bool {
+        true
     }
 
     fn plan(&self, source: &mut Source<'_>, maker: &Maker<'_>, settings: &Settings) -> Result<Box<dyn Plan>, Error> {
@@ -140,12 +97,7 @@ impl ImageFormat for Swupdate {
         Ok(Box::new(Planned { message, update }))
     }
 
-    fn read(
-        &self,
-        source: &mut Source<'_>,
-        evidence: &Evidence<'_>,
-        settings: &Settings,
-    ) -> Result<Result<Reading, Bad>, Error> {
+    fn read(&self, source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Settings) -> Result<Reading, Fault> {
         let rule = match settings.text("cert-purpose") {
             Some("codeSigning") => purpose::codesign,
             _ => purpose::smimesign,
@@ -153,18 +105,16 @@ impl ImageFormat for Swupdate {
         let selection = settings.text("select").map(selection).transpose()?;
         let hardware = evidence.policy.demands.hardware.as_deref().map(board_and_revision).transpose()?;
         let board = hardware.map(|(board, _)| board.to_owned());
-        judged(read(source, evidence).map(|(mut signatory, update)| {
-            signatory.rule = Some(rule);
-            Reading {
-                signatories: vec![signatory],
-                covered: update.text.len() as u64,
-                facts: Facts::default(),
-                content: Some(Box::new(move |source, demands| {
-                    let selection = selection.as_ref().map(|(set, mode)| (set.as_str(), mode.as_str()));
-                    judged(update.facts(source, demands, Device { board: board.as_deref(), selection }))
-                })),
-            }
-        }))
+        let (mut signatory, update) = read(source, evidence)?;
+        signatory.rule = Some(rule);
+        Ok(Reading {
+            signatories: vec![signatory],
+            facts: Facts::default(),
+            content: Some(Box::new(move |source, demands| {
+                let selection = selection.as_ref().map(|(set, mode)| (set.as_str(), mode.as_str()));
+                update.facts(source, demands, Device { board: board.as_deref(), selection })
+            })),
+        })
     }
 
     fn describe(&self, source: &mut Source<'_>) -> Result<Option<Shown>, Error> {
@@ -315,7 +265,7 @@ impl Update {
             let words = format!("{}: not named in {DESCRIPTION}, and not signed", files.ignored.join(", "));
             remarks.push(("ignored", words));
         }
-        let covered = Some(self.text.len() as u64 + files.covered);
+        let covered = self.text.len() as u64 + files.covered;
         Ok(Facts { version, hardware, covered, remarks, ..Facts::default() })
     }
 }

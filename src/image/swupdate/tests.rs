@@ -37,7 +37,7 @@ pub fn update() -> Vec<u8> {
 }
 
 fn with_source<T>(bytes: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
-    work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), &mut |_| {}))
+    work(&mut Source::from_bytes(Path::new("image"), bytes.to_vec(), |_| {}))
 }
 
 fn read_archive(bytes: &[u8]) -> Result<Archive, Bad> {

@@ -5,10 +5,11 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 
 use super::Trouble;
 use super::journal::Journal;
+use crate::files::to_hex;
 use crate::key::Hash;
 use crate::store::audit::{Event, Planned};
 use crate::store::{CrlPlan, Cursor, Error, Filter, Plan, Record, Reserved, Revoked, Signed, Standing, State};
-use crate::x509::{Reason, Revocation, Time, colon_hex, hex, rfc3339};
+use crate::x509::{Reason, Revocation, Time, colon_hex, rfc3339};
 
 /// What a reservation needs to know about the current certificate of an identity.
 struct Current {
@@ -45,7 +46,7 @@ pub(super) fn reserve(
                     code: code.to_owned(),
                     identity: plan.identity.clone(),
                     profile: plan.profile.clone(),
-                    spki_sha256: hex(&plan.spki_sha256),
+                    spki_sha256: to_hex(&plan.spki_sha256),
                 })?;
             }
             return Ok(answer);
@@ -72,8 +73,8 @@ pub(super) fn reserve(
         serial: colon_hex(&plan.serial),
         identity: plan.identity.clone(),
         profile: plan.profile.clone(),
-        profile_sha256: hex(&plan.profile_sha256),
-        spki_sha256: hex(&plan.spki_sha256),
+        profile_sha256: to_hex(&plan.profile_sha256),
+        spki_sha256: to_hex(&plan.spki_sha256),
         to_be_signed_sha256: Hash::Sha256.digest(&plan.to_be_signed).to_string(),
         not_after: rfc3339(plan.validity.1),
         renews: match &plan.standing {

@@ -14,10 +14,10 @@ use x509_cert::ext::pkix::KeyUsages;
 
 use super::template::TEXT_LIMIT;
 use super::{Identity, KEY_USAGES, Template, Validity};
-use crate::files::printable;
+use crate::files::{from_hex, printable};
 use crate::key::KeyType;
 use crate::x509::name::attribute_type;
-use crate::x509::{AltName, Hierarchy, Time, no_expiry, unhex};
+use crate::x509::{AltName, Hierarchy, Time, no_expiry};
 
 /// Longest value of an extension of the profile's own. Readers on devices have a few KiB for the whole certificate.
 const EXTENSION_LIMIT: usize = 4 << 10;
@@ -184,7 +184,7 @@ pub(super) struct Bytes(pub Vec<u8>);
 
 impl FromWords for Bytes {
     fn from_words(text: &str) -> Result<Self, String> {
-        let bytes = unhex(text).filter(|bytes| bytes.len() <= EXTENSION_LIMIT && AnyRef::from_der(bytes).is_ok());
+        let bytes = from_hex(text).filter(|bytes| bytes.len() <= EXTENSION_LIMIT && AnyRef::from_der(bytes).is_ok());
         let wrong = || format!("an extension is one DER value in hexadecimal digits, at most {EXTENSION_LIMIT} bytes");
         bytes.map(Self).ok_or_else(wrong)
     }

@@ -488,7 +488,16 @@ fn what_imgtool_lets_through_is_refused() {
                 digest[0] ^= 1;
                 parts.tlvs.push((kind, digest));
             }),
-            "digest",
+            "tlv-order",
+        ),
+        (
+            "the right digest behind the signature",
+            changed(&|parts| {
+                let at = parts.place(SHA256);
+                let tlv = parts.tlvs.remove(at);
+                parts.tlvs.push(tlv);
+            }),
+            "tlv-order",
         ),
         (
             "a type that is a signature's in its lower half",
