@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::error::Credential;
 use crate::files::{self, Document, Kind};
-use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, PublicKey, SoftwareKey};
+use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, PublicKey, SoftwareDecrypter, SoftwareKey};
 
 /// Longest passphrase that is read: 64 KiB, so that a wrong file is noticed.
 const PASSPHRASE_LIMIT: u64 = 64 << 10;
@@ -102,7 +102,7 @@ pub struct Unlock<'a> {
     /// What was given.
     pub from: Option<&'a PassphraseFrom>,
     /// The flag to name in a hint.
-    pub flag: &'static str,
+    pub flag: &'a str,
     /// The secret's name in prompts and messages.
     pub what: &'static str,
 }
@@ -115,6 +115,13 @@ pub fn own(from: Option<&PassphraseFrom>) -> Unlock<'_> {
 /// Reads and opens the private key that a flag names, to sign with. Warns where others can read the file.
 pub fn open(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareKey> {
     unlocked(KeyFile::read(reference)?, &reference.to_string(), unlock, context)
+}
+
+/// Reads and opens the private key that a flag names, to decrypt with.
+pub fn open_decrypter(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareDecrypter> {
+    let name = reference.to_string();
+    let key = unlocked_any(KeyFile::read(reference)?, &name, unlock, context)?;
+    key.into_decrypter().map_err(|error| unusable(error, &name))
 }
 
 /// Reads a file that holds one key, private or public.

@@ -71,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "attach")]
     remove: Option<PathBuf>,
     /// Sign with a key whose private half is public, as those of development boards
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["attach", "remove"])]
     allow_published_key: bool,
     /// Write what another tool has to sign, as NAME.tbs and NAME.json
     #[arg(long, value_name = "NAME", help_heading = "In two steps")]
@@ -103,7 +103,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return Err(Usage(message.to_owned()).into());
     }
     let chain = args.cert.as_deref().map(Chain::read).transpose()?;
-    let job = Job { format, settings: args.settings.of(format)?, chain, time: context.now };
+    let job = Job { format, settings: args.settings.of(format, context)?, chain, time: context.now };
+    if args.prepare.is_some() && args.output.is_some() {
+        return Err(Usage("--prepare writes NAME.tbs and NAME.json; -o is for --attach".to_owned()).into());
+    }
     match (&args.remove, &args.prepare) {
         (Some(key), _) => remove(&args, &job, key, context),
         (None, Some(name)) => prepare(&args, job, name, context),
@@ -183,6 +186,9 @@ fn sign(args: &Args, mut job: Job, context: &Context) -> anyhow::Result<ExitCode
 }
 
 fn remove(args: &Args, job: &Job, key: &Path, context: &Context) -> anyhow::Result<ExitCode> {
+    if let Some((name, _)) = job.settings.iter().next() {
+        return Err(Usage(format!("--{name} does not go with --remove, which leaves the rest as it is")).into());
+    }
     let output = output(args, context)?;
     let key = PublicKey::read(key)?;
     let mut observe = |_| {};
@@ -237,7 +243,8 @@ fn write_prepared(args: &Args, name: &Path, prepared: &Prepared, context: &Conte
 }
 
 fn attach(args: &Args, path: &Path, context: &Context) -> anyhow::Result<ExitCode> {
-    let prepared = Prepared::from_json(&files::read("prepared signature", path, files::DOCUMENT_LIMIT)?)?;
+    let mut prepared = Prepared::from_json(&files::read("prepared signature", path, files::DOCUMENT_LIMIT)?)?;
+    prepared.settings = args.settings.of_prepared(prepared.settings, context)?;
     let format = format_named(&prepared.format).ok_or(image::Error::Prepared { what: "the format is unknown" })?;
     let path = args.signature.as_ref().ok_or_else(|| Usage("--attach needs --signature FILE".to_owned()))?;
     let signature = image::read_signature(path)?;

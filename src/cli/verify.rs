@@ -135,7 +135,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Ok(offered) => offered,
         Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
     };
-    let settings = args.settings.of(format)?;
+    let settings = args.settings.of(format, context)?;
     let policy = policy(&args, offered.untrusted, context)?;
     if args.signature.is_some() && !format.is_detached() {
         return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());

@@ -78,6 +78,8 @@ fn nothing_is_attached_that_does_not_hold() {
     lab.refuses("sign app.bin --as raw --key fw.key --prepare b", 2, "");
     lab.refuses("sign app.bin --as raw --prepare b", 2, "--prepare needs --public-key");
     lab.refuses("sign app.bin --attach a.json --signature a.sig", 2, "--output");
+    lab.refuses("sign app.bin --attach a.json --signature a.sig --ecdsa der -o out", 2, "--ecdsa belongs to --prepare");
+    lab.refuses("sign app.bin --as raw --public-key fw.pub --prepare b -o out", 2, "-o is for --attach");
     lab.bulla("sign app.bin --attach a.json --signature a.sig -o out").ok();
     lab.bulla("verify app.bin --as raw --signature out --public-key fw.pub").ok();
 }

@@ -107,11 +107,10 @@ pub fn plain(anatomy: &Anatomy, settings: &Settings) -> Result<Result<Layout, Ba
     if !anatomy.header.has(flag::ENCRYPTED) || settings.has("clear") {
         return Ok(Ok(whole));
     }
-    let Some(path) = settings.text("decrypt-key") else {
+    let Some(decrypter) = settings.decrypter("decrypt-key")? else {
         return Ok(Err(Bad::new("encrypted", "the image is encrypted, and no key was given that opens it")));
     };
-    let decrypter = KeyFile::read(&KeyRef::File(path.into()))?.open_decrypter(None)?;
-    Ok(open(anatomy, &decrypter)?.map(|content_key| {
+    Ok(open(anatomy, decrypter.as_ref())?.map(|content_key| {
         let start = u64::from(anatomy.header.header_size);
         let end = start + u64::from(anatomy.header.image_size);
         let payload = Layout::new([Piece::Span(start..end)]);

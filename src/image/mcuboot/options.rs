@@ -59,7 +59,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::signing("hmac-sha", Takes::OneOf(&["256", "512"]), "The SHA that guards the AES key, 256 by default"),
     Setting::both("clear", Takes::Nothing, "The payload stays clear, for the primary slot of a device that encrypts"),
     Setting::both("save-enctlv", Takes::Nothing, "The trailer keeps encrypted keys, and so has to be larger"),
-    Setting::both("decrypt-key", Takes::One("FILE"), "The device's private key, which opens an encrypted image"),
+    Setting::both("decrypt-key", Takes::PrivateKey, "The device's private key, which opens an encrypted image"),
     Setting::signing("unsigned", Takes::Nothing, "Make an image without a signature"),
 ];
 
