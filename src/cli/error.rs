@@ -41,6 +41,27 @@ impl std::fmt::Display for Credential {
 
 impl std::error::Error for Credential {}
 
+/// A refusal with what only the command that met it can tell.
+#[derive(Debug)]
+pub struct Hinted {
+    /// The refusal.
+    pub error: image::Error,
+    /// What to try.
+    pub hint: String,
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 /// A failure as the user sees it.
 pub struct Failure {
     exit: u8,
@@ -71,8 +92,12 @@ impl From<&anyhow::Error> for Failure {
             }
         }
         let (exit, code, hint, retryable) = classify(error);
+        let hint = match error.downcast_ref::<Hinted>() {
+            Some(hinted) => Some(hinted.hint.clone()),
+            None => hint.map(str::to_owned).or_else(|| hint_of(error)),
+        };
         let cause = (!causes.is_empty()).then(|| causes.join(": "));
-        Self { exit, code, message, cause, hint: hint.map(str::to_owned).or_else(|| hint_of(error)), retryable }
+        Self { exit, code, message, cause, hint, retryable }
     }
 }
 

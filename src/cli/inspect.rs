@@ -13,7 +13,7 @@ use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
 use crate::image::mcuboot::key_hash;
-use crate::image::{self, Description, FORMATS, ImageFormat, Source};
+use crate::image::{self, Description, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
 use crate::x509::{
@@ -89,13 +89,7 @@ fn image_in(bytes: &[u8], args: &Args) -> Result<Option<Report>, image::Error> {
 
 /// A signed image, or a signature, of the first format that knows it.
 fn image(source: &mut Source<'_>) -> Result<Option<Report>, image::Error> {
-    source.seekable()?;
-    for format in FORMATS {
-        if let Some(description) = format.describe(source)? {
-            return Ok(Some(described(*format, description)));
-        }
-    }
-    Ok(None)
+    Ok(image::recognise(source)?.map(|(format, description)| described(format, description)))
 }
 
 /// The report of what a format says of an image.

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Context;
-use super::error::Usage;
+use super::error::{Hinted, Usage};
 use super::keys::{self, PassphraseFrom};
 use super::product;
 use super::progress::Progress;
 use super::report::Report;
-use super::signature::{FormatArg, FormatSettings, PurposeArg};
+use super::signature::{FormatArg, FormatSettings, PurposeArg, other_format};
 use crate::files::{self, Creation, Output, json_line, shown, shown_output};
 use crate::image::{
-    self, Existing, ImageFormat, Layout, Maker, Message, Prepared, Settings, Source, Step, format_named,
+    self, Existing, ImageFormat, Layout, Maker, Message, Prepared, Settings, Source, Step, Unfit, format_named,
 };
 use crate::key::{KeyRef, PublicKey, Scheme, Signer, SoftwareKey, Weakness};
 use crate::x509::verify::Purpose;
@@ -158,6 +158,17 @@ pub(super) fn check_key(key: &PublicKey, allow_published: bool, context: &Contex
     }
 }
 
+/// Says of an image that cannot be signed as it is what it is instead, where another format knows it.
+fn of_other_format(error: image::Error, format: &dyn ImageFormat, source: &mut Source<'_>) -> anyhow::Error {
+    use Unfit::{Malformed, NoHeaderRoom, NotSigned, Refused};
+    let is_about_the_layout =
+        matches!(error, image::Error::Unfit(Malformed { .. } | NoHeaderRoom { .. } | NotSigned | Refused(_)));
+    match is_about_the_layout.then(|| other_format(format, source)).flatten() {
+        Some(hint) => Hinted { error, hint }.into(),
+        None => error.into(),
+    }
+}
+
 /// Where the product goes; made before the work starts.
 fn output(args: &Args, context: &Context) -> anyhow::Result<Output> {
     let path = args.output.as_ref().ok_or_else(|| Usage("say where the product goes: -o FILE".to_owned()))?;
@@ -178,7 +189,11 @@ fn sign(args: &Args, mut job: Job, context: &Context) -> anyhow::Result<ExitCode
     let mut observe = |done| progress.observe(done);
     let mut source = Source::open(&args.file, &mut observe)?;
     let signer = key.as_ref().map(|key| key as &dyn Signer);
-    let signed = image::sign(job.format, &mut source, signer, &job.maker(args, public), &job.settings)?;
+    let signed = image::sign(job.format, &mut source, signer, &job.maker(args, public), &job.settings)
+        .map_err(|error| of_other_format(error, job.format, &mut source))?;
+    if let Some(words) = other_format(job.format, &mut source) {
+        context.warn(words);
+    }
     write(&mut source, &signed.layout, output)?;
     drop(source);
     drop(progress);
@@ -193,7 +208,8 @@ fn remove(args: &Args, job: &Job, key: &Path, context: &Context) -> anyhow::Resu
     let key = PublicKey::read(key)?;
     let mut observe = |_| {};
     let mut source = Source::open(&args.file, &mut observe)?;
-    let layout = job.format.remove(&mut source, &key)?;
+    let layout =
+        job.format.remove(&mut source, &key).map_err(|error| of_other_format(error, job.format, &mut source))?;
     write(&mut source, &layout, output)?;
     drop(source);
     finish(args, job.format, None, Some(&key), None, context)
@@ -206,7 +222,8 @@ fn prepare(args: &Args, mut job: Job, name: &Path, context: &Context) -> anyhow:
     let mut progress = Progress::new(context, "preparing", files::size(&args.file));
     let mut observe = |done| progress.observe(done);
     let mut source = Source::open(&args.file, &mut observe)?;
-    let prepared = Prepared::new(job.format, &mut source, &job.maker(args, Some(&key)), &job.settings)?;
+    let prepared = Prepared::new(job.format, &mut source, &job.maker(args, Some(&key)), &job.settings)
+        .map_err(|error| of_other_format(error, job.format, &mut source))?;
     drop(source);
     drop(progress);
     write_prepared(args, name, &prepared, context)

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
 use super::Context;
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom, Unlock};
-use crate::image::{At, FORMATS, ImageFormat, Setting, Settings, Takes, format_named};
+use crate::image::{self, At, FORMATS, ImageFormat, Setting, Settings, Source, Takes, format_named};
 use crate::key::KeyRef;
 use crate::x509::Time;
 use crate::x509::verify::Purpose;
@@ -35,6 +35,18 @@ impl std::fmt::Debug for FormatArg {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.0.name())
     }
+}
+
+/// What an image is that is not of the format which was said, where another format knows it.
+pub fn other_format(format: &dyn ImageFormat, source: &mut Source<'_>) -> Option<String> {
+    // A detached signature may be over an image of any format.
+    if format.is_detached() {
+        return None;
+    }
+    // A hint is all that depends on it.
+    let (found, description) = image::recognise(source).ok()??;
+    let is_other = found.name() != format.name() && matches!(format.describe(source), Ok(None));
+    is_other.then(|| format!("the file is of another format: {}, --as {}", description.kind, found.name()))
 }
 
 /// The flag of a setting, of the same name.

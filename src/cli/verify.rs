@@ -11,7 +11,7 @@ use super::error::Usage;
 use super::product;
 use super::progress::Progress;
 use super::report::{Report, row};
-use super::signature::{FormatArg, FormatSettings, PurposeArg, parse_time};
+use super::signature::{FormatArg, FormatSettings, PurposeArg, other_format, parse_time};
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Source, Trust, Verdict};
 use crate::key::PublicKey;
@@ -157,6 +157,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut observe = |done| progress.observe(done);
     let mut source = Source::open(&args.file, &mut observe)?.copy_to(copy);
     let verdict = image::verify(format, &mut source, &evidence, &settings);
+    let hint = matches!(verdict, Ok(Verdict::Bad(_))).then(|| other_format(format, &mut source)).flatten();
     drop(source);
     drop(progress);
     let verdict = match verdict {
@@ -173,7 +174,14 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
             }
             context.answer(good_report(&args.file, format, &policy, &good), 0)
         }
-        Verdict::Bad(bad) => context.answer(bad_report(&args.file, format, &bad), 3),
+        Verdict::Bad(bad) => {
+            let report = bad_report(&args.file, format, &bad);
+            let report = match hint {
+                Some(hint) => report.line(format!("hint: {hint}")).field("hint", hint),
+                None => report,
+            };
+            context.answer(report, 3)
+        }
     }
 }
 

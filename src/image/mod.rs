@@ -53,6 +53,17 @@ pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
+/// What an image is, by the first format that knows it. Nothing is verified.
+pub fn recognise(source: &mut Source<'_>) -> Result<Option<(&'static dyn ImageFormat, Description)>, Error> {
+    source.seekable()?;
+    for format in FORMATS {
+        if let Some(description) = format.describe(source)? {
+            return Ok(Some((*format, description)));
+        }
+    }
+    Ok(None)
+}
+
 /// Most bytes that are held in memory where a signature scheme or a format needs them at once: pure Ed25519 goes over
 /// the message twice (RFC 8032 section 5.1.6), and an image of 64 MiB is what fits a small device.
 pub const MESSAGE_LIMIT: u64 = 64 << 20;

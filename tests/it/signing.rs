@@ -1,6 +1,6 @@
 //! Signing in two steps, and what is asked of a signer and an image beyond a signature.
 
-use crate::harness::{Lab, Run};
+use crate::harness::{IMAGES, Lab, Run};
 
 /// A firmware signer `fw`, its public key `fw.pub`, the root that vouches for it, and an image.
 fn stage() -> Lab {
@@ -159,5 +159,34 @@ fn what_the_image_does_not_say_is_not_waved_through() {
             .bulla(&format!("verify app.bin --as raw --signature app.sig --public-key fw.pub {demand} --format json"))
             .exits(3);
         assert_eq!(run.json()["code"], code);
+    }
+}
+
+/// Whoever gives the wrong format is told the right one, whether the image is verified or signed.
+#[test]
+fn an_image_of_another_format_is_called_by_its_name() {
+    let lab = Lab::with_images();
+    for (format, _, _, product, kind) in IMAGES {
+        for (other, _, other_flags, ..) in IMAGES.into_iter().filter(|(other, ..)| *other != format) {
+            let words = format!("the file is of another format: {kind}, --as {format}");
+            let verify = format!("verify {product} --as {other} --cert fw.pem");
+            let run = lab.bulla(&verify).exits(3);
+            assert!(run.text().ends_with(&format!(")\nhint: {words}\n")), "{verify}: {}", run.text());
+            assert_eq!(lab.bulla(&format!("{verify} --format json")).exits(3).json()["hint"], *words);
+            let sign = format!("sign {product} --as {other} --key fw.key {}", other_flags.replace("--pad-header", ""));
+            if other == "esp32" {
+                // Whatever stands in flash can be signed there.
+                let run = lab.bulla(&format!("{sign} -o signed --force")).ok();
+                assert!(run.stderr.contains(&format!("bulla: warning: {words}\n")), "{sign}: {}", run.stderr);
+            } else {
+                lab.refuses(&format!("{sign} -o out"), 1, &format!("\nhint: {words}\n"));
+            }
+        }
+        // Its own format does not say so, nor does a signature over any file.
+        lab.shell(&format!("head -c -1 {product} >short")).ok();
+        let run = lab.bulla(&format!("verify short --as {format} --cert fw.pem")).exits(3);
+        assert!(!run.text().contains("another format"), "{}", run.text());
+        let run = lab.bulla(&format!("sign {product} --as raw --key fw.key  -o -")).ok();
+        assert!(!run.stderr.contains("another format"), "{}", run.stderr);
     }
 }
