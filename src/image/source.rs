@@ -52,6 +52,11 @@ impl<'a> Source<'a> {
         Ok(Self { path: path.to_owned(), reader, copy: None, observe, passed: 0 })
     }
 
+    /// Takes a stream; `path` is for messages.
+    pub fn from_stream(path: &Path, stream: files::Stream, observe: &'a mut dyn FnMut(u64)) -> Self {
+        Self { path: path.to_owned(), reader: Reader::Stream(stream), copy: None, observe, passed: 0 }
+    }
+
     /// Takes bytes in memory; `path` is for messages.
     pub fn from_bytes(path: &Path, bytes: Vec<u8>, observe: &'a mut dyn FnMut(u64)) -> Self {
         Self { path: path.to_owned(), reader: Reader::Bytes(Zeroizing::new(bytes)), copy: None, observe, passed: 0 }
