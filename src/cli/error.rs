@@ -185,7 +185,7 @@ fn of_file(error: &files::Error) -> Class {
     match error {
         files::Error::Read { .. } => (1, "cannot-read", None, false),
         files::Error::TooLarge { .. } => (1, "too-large", None, false),
-        files::Error::WrongKind { .. } => (1, "wrong-type", None, false),
+        files::Error::WrongKind { wanted, found, .. } => (1, "wrong-type", hint_of_kind(wanted, found), false),
         files::Error::Exists { .. } => {
             (1, "exists", Some("choose another name, or add --force to replace the file"), false)
         }
@@ -196,10 +196,26 @@ fn of_file(error: &files::Error) -> Class {
     }
 }
 
+/// Who gives one half of a key for the other is told how to get that, and so is who gives the certificate.
+fn hint_of_kind(wanted: &str, found: &str) -> Option<&'static str> {
+    match wanted {
+        "a public key" if found.contains("private key") => {
+            Some("write its public half: bulla keygen --public KEY -o NAME")
+        }
+        "a public key" if found.contains("certificate") => {
+            Some("verify takes it with --cert; its key is written by openssl x509 -in CERT -noout -pubkey")
+        }
+        _ => None,
+    }
+}
+
 fn of_key(error: &key::Error) -> Class {
     match error {
         key::Error::File(error) => of_file(error),
-        key::Error::PassphraseNeeded | key::Error::PassphraseWrong => (4, "passphrase", None, false),
+        key::Error::PassphraseNeeded => {
+            (4, "passphrase", Some("give its public half: bulla keygen --public KEY -o NAME"), false)
+        }
+        key::Error::PassphraseWrong => (4, "passphrase", None, false),
         key::Error::Encryption { .. } => (
             1,
             "key-encryption",
@@ -312,7 +328,7 @@ fn of_image(error: &image::Error) -> Class {
         image::Error::WeakKey(key::Weakness::Published { .. }) => (
             1,
             "published-key",
-            Some("make a key of your own: bulla keygen; for a development board add --allow-published-key"),
+            Some("make a key of your own: bulla keygen -o NAME; for a development board add --allow-published-key"),
             false,
         ),
         image::Error::WeakKey(weakness) => (1, weakness.code(), Some("make a new key: bulla keygen -o NAME"), false),
@@ -336,12 +352,12 @@ fn of_image(error: &image::Error) -> Class {
 fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
     use image::Unfit;
     match unfit {
-        Unfit::AlreadySigned => Some("add a signature with --add, or --replace what is there"),
+        Unfit::AlreadySigned => Some("sign it anew with --replace; MCUboot and ESP32 images take one more with --add"),
         Unfit::Refused(bad) if bad.code == "hash-missing" => Some("add sha256 = \"...\", as sha256sum FILE prints it"),
         Unfit::SignedByKey => Some("sign it anew with --replace"),
         Unfit::NotSigned => Some("leave --add away to make the first signature"),
         Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
-        Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE"),
+        Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE -o NAME"),
         Unfit::OtherDigest { .. } => Some("sign it anew with --replace"),
         Unfit::NoHeaderRoom { .. } => Some("put a header before the image with --pad-header"),
         Unfit::NoRoom { .. } => Some("make the image smaller, or the slot larger"),

@@ -129,13 +129,13 @@ pub fn key_document(path: &Path) -> Result<Document, files::Error> {
     const WANTED: &str = "a key";
     let bytes = files::read("key", path, files::DOCUMENT_LIMIT)?;
     let mut documents = files::documents(&bytes, path, WANTED)?;
-    let is_key = |kind: Kind| kind.is_private_key() || matches!(kind, Kind::PublicKey | Kind::Pkcs1PublicKey);
-    let found = match documents.as_slice() {
-        [one] if is_key(one.kind) => return Ok(documents.swap_remove(0)),
-        [one] => one.kind.noun().to_owned(),
-        several => format!("a file of {} documents", several.len()),
+    let is_key = |kind: Kind| {
+        kind.is_private_key() || matches!(kind, Kind::PublicKey | Kind::Pkcs1PublicKey | Kind::MinisignPublicKey)
     };
-    Err(files::Error::WrongKind { path: path.to_owned(), wanted: WANTED, found })
+    match documents.as_slice() {
+        [one] if is_key(one.kind) => Ok(documents.swap_remove(0)),
+        _ => Err(files::Error::WrongKind { path: path.to_owned(), wanted: WANTED, found: files::noun_of(&documents) }),
+    }
 }
 
 /// Reads the public key that a file holds, or whose private half it holds, as SubjectPublicKeyInfo. X25519 is one too.
