@@ -28,15 +28,23 @@ use crate::x509::{Chain, Time, rfc3339};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  $ bulla sign app.bin --as mcuboot --key firmware.key --version 1.2.3 --pad-header -o app.img
+  $ bulla sign app.img --as mcuboot --key next.key --add -o both.img
+  $ bulla sign app.bin --as esp32 --key firmware.key -o app-signed.bin
+  $ bulla sign bundle/ --as rauc --key firmware.key --cert firmware.pem -o update.raucb
+  $ bulla sign update/ --as swupdate --key firmware.key --cert firmware.pem -o update.swu
   $ bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
-  $ bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
-  $ bulla sign app.bin --as raw --public-key firmware.pub --prepare to-sign
+
+In two steps, the second where the key is:
+  $ bulla sign app.bin --as raw --public-key firmware.pub --prepare app
+  $ openssl pkeyutl -sign -inkey firmware.key -pkeyopt digest:sha256 -in app.tbs -out app.sig
   $ bulla sign app.bin --attach app.json --signature app.sig -o app.bin.sig
 
 Environment:
-  SOURCE_DATE_EPOCH   signing time in Unix seconds, for reproducible signatures")]
+  SOURCE_DATE_EPOCH   signing time in Unix seconds, for reproducible signatures. What is encrypted and what RSA-PSS
+                      signs differs each time.")]
 pub struct Args {
-    /// The file to sign; `-` is standard input
+    /// What to sign: a file, or a folder for rauc and swupdate; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The format of the signature or image
@@ -46,7 +54,10 @@ pub struct Args {
     /// The private key
     #[arg(long, value_name = "KEY", conflicts_with_all = ["prepare", "attach", "remove"])]
     key: Option<KeyRef>,
-    /// The signer's certificate, and those above it; needed for CMS, checked for others
+    /// The key's passphrase: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE", requires = "key")]
+    passphrase_from: Option<PassphraseFrom>,
+    /// The signer's certificate, and those above it; cms, rauc and swupdate need it, the others only check it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["attach", "remove"])]
     cert: Option<PathBuf>,
     /// What the certificate must be for
@@ -55,24 +66,21 @@ pub struct Args {
     /// Where the signature or signed image goes; `-` is standard output
     #[arg(short, long, value_name = "FILE", required_unless_present = "prepare")]
     output: Option<PathBuf>,
-    /// The key's passphrase: env:VAR, file:PATH, fd:N or prompt
-    #[arg(long, value_name = "SOURCE", requires = "key")]
-    passphrase_from: Option<PassphraseFrom>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
-    /// Keep the signatures that the image has, and add one
-    #[arg(long, conflicts_with_all = ["replace", "remove", "attach"])]
-    add: bool,
-    /// Sign anew, without the signatures that the image has
-    #[arg(long, conflicts_with_all = ["remove", "attach"])]
-    replace: bool,
-    /// Take the signature of this public key out of the image
-    #[arg(long, value_name = "FILE", conflicts_with = "attach")]
-    remove: Option<PathBuf>,
     /// Sign with a key whose private half is public, as those of development boards
     #[arg(long, conflicts_with_all = ["attach", "remove"])]
     allow_published_key: bool,
+    /// Keep the signatures that the image has, and add one; mcuboot and esp32 take several
+    #[arg(long, conflicts_with_all = ["replace", "remove", "attach"], help_heading = "Images that are signed already")]
+    add: bool,
+    /// Sign anew, without the signatures that the image has
+    #[arg(long, conflicts_with_all = ["remove", "attach"], help_heading = "Images that are signed already")]
+    replace: bool,
+    /// Take the signature of this public key out of the image; mcuboot and esp32
+    #[arg(long, value_name = "FILE", conflicts_with = "attach", help_heading = "Images that are signed already")]
+    remove: Option<PathBuf>,
     /// Write what another tool has to sign, as NAME.tbs and NAME.json
     #[arg(long, value_name = "NAME", help_heading = "In two steps")]
     prepare: Option<PathBuf>,
@@ -229,6 +237,21 @@ fn prepare(args: &Args, mut job: Job, name: &Path, context: &Context) -> anyhow:
     write_prepared(args, name, &prepared, context)
 }
 
+/// How openssl signs what was prepared.
+fn by_openssl(prepared: &Prepared, to_be_signed: &Path, signature: &Path) -> String {
+    let how = match (&prepared.message, prepared.scheme.hash()) {
+        (_, None) => "-rawin".to_owned(),
+        (Message::Digest(_), Some(hash)) => format!("-pkeyopt digest:{hash}"),
+        (Message::Bytes(_), Some(hash)) => format!("-rawin -digest {hash}"),
+    };
+    let padding = match prepared.scheme {
+        Scheme::RsaPss(_) => " -pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:digest",
+        _ => "",
+    };
+    let (input, output) = (shown(to_be_signed), shown(signature));
+    format!("openssl pkeyutl -sign -inkey KEY {how}{padding} -in {input} -out {output}")
+}
+
 /// Writes `NAME.tbs`, then `NAME.json`: who finds the second has the first.
 fn write_prepared(args: &Args, name: &Path, prepared: &Prepared, context: &Context) -> anyhow::Result<ExitCode> {
     let with = |ending: &str| {
@@ -246,7 +269,8 @@ fn write_prepared(args: &Args, name: &Path, prepared: &Prepared, context: &Conte
         Message::Bytes(_) => ("the message".to_owned(), "message"),
     };
     let report = Report::new("bulla.sign/1")
-        .line(format!("{}: sign {input} in it with {}", shown(&bytes), prepared.scheme))
+        .line(format!("{}: sign {input} in it with {}, as", shown(&bytes), prepared.scheme))
+        .line(format!("  {}", by_openssl(prepared, &bytes, &with(".sig"))))
         .line(format!("{}: attach that signature with it", shown(&json)))
         .field("prepared", json.to_string_lossy().into_owned())
         .field("to_be_signed", bytes.to_string_lossy().into_owned())

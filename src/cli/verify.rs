@@ -27,6 +27,8 @@ use crate::x509::{self, AltName, Certificate, Chain, Time, read_certificates, rf
 Examples:
   $ bulla verify app.bin --as cms --signature app.bin.p7s --trust acme/firmware/root.pem
   $ bulla verify app.bin --as raw --signature app.bin.sig --public-key firmware.pub
+  $ bulla verify app.img --as mcuboot --public-key firmware.pub --min-version 1.2.0
+  $ bulla verify update.raucb --as rauc --trust acme/firmware/root.pem --hardware my-board
   $ bulla verify app.p7m --as cms --trust root.pem -o app.bin")]
 pub struct Args {
     /// The signed file; `-` is standard input
@@ -41,7 +43,7 @@ pub struct Args {
     /// Trust this public key to have signed
     #[arg(long, value_name = "FILE", group = "whom")]
     public_key: Option<PathBuf>,
-    /// Trust this certificate to have signed; with --trust, the signer's chain to check
+    /// Trust this certificate to have signed; with --trust, the signer's chain, where the image has none with it
     #[arg(long, value_name = "FILE", group = "whom")]
     cert: Option<PathBuf>,
     /// Trust whom these certificates vouch for; may be given several times
@@ -78,7 +80,7 @@ struct DemandArgs {
     /// The least version that the image may have, compared number by number
     #[arg(long, value_name = "VERSION")]
     min_version: Option<String>,
-    /// The hardware that the image must be for, as its format writes it
+    /// The hardware that the image must be for: RAUC's compatible, or SWUpdate's BOARD:REVISION
     #[arg(long, value_name = "NAME")]
     hardware: Option<String>,
     /// The SHA-256 of the signer's SubjectPublicKeyInfo, in hexadecimal

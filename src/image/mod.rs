@@ -191,7 +191,11 @@ const HASH: Setting = Setting::both(
     Takes::OneOf(&["sha256", "sha384", "sha512"]),
     "The hash; by default the one that goes with the key",
 );
-const RSA: Setting = Setting::both("rsa", Takes::OneOf(&["pss", "pkcs1"]), "The padding of RSA signatures");
+const RSA: Setting = Setting::both(
+    "rsa",
+    Takes::OneOf(&["pss", "pkcs1"]),
+    "The padding of RSA signatures; by default pss with raw, else pkcs1",
+);
 
 /// The scheme of a key under the settings `hash` and `rsa`; those that make no sense for it are refused. `usual` is the
 /// key's scheme in this format.

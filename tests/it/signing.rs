@@ -11,26 +11,16 @@ fn stage() -> Lab {
     lab
 }
 
-/// Has openssl sign what was prepared as `NAME`, into `NAME.sig`.
-fn openssl_signs(lab: &Lab, name: &str, key: &str) -> Run {
+/// Prepares a signature as `NAME`, and has openssl make it into `NAME.sig`, by the line that is printed for that.
+fn prepares_for_openssl(lab: &Lab, words: &str, name: &str, key: &str) -> Run {
+    let said = lab.bulla(&format!("{words} --prepare {name}")).ok().stderr;
     let prepared: serde_json::Value = serde_json::from_slice(&lab.read(format!("{name}.json"))).expect("JSON");
     let tbs = lab.read(format!("{name}.tbs"));
     let hex: String = tbs.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(prepared["to_be_signed"], hex, "the two files say the same");
-    let hash = prepared["hash"].as_str();
-    let scheme = prepared["scheme"].as_str().expect("a scheme");
-    let padding = if scheme.starts_with("rsa-pss") {
-        "-pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:digest"
-    } else {
-        ""
-    };
-    let how = match (prepared["input"].as_str(), hash) {
-        (Some("digest"), Some(hash)) => format!("-pkeyopt digest:{hash} {padding}"),
-        (Some("message"), Some(hash)) => format!("-rawin -digest {hash} {padding}"),
-        (Some("message"), None) => "-rawin".to_owned(),
-        other => panic!("{other:?}"),
-    };
-    lab.judge(&format!("openssl pkeyutl -sign -inkey {key} {how} -in {name}.tbs -out {name}.sig")).ok()
+    let line = said.lines().find_map(|line| line.strip_prefix("  openssl ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.ends_with(&format!(" -in {name}.tbs -out {name}.sig")), "{line}");
+    lab.judge(&format!("openssl {}", line.replace("KEY", key))).ok()
 }
 
 #[test]
@@ -51,8 +41,7 @@ fn a_key_that_is_elsewhere_signs_in_two_steps() {
         lab.bulla(&format!("keygen --type {key_type} -o k.key")).ok();
         lab.bulla("keygen --public k.key -o k.pub").ok();
         lab.bulla(&format!("enroll --key k.key --profile firmware --cn n{number} --ca acme -o k.pem")).ok();
-        lab.bulla(&format!("sign app.bin {flags} --public-key k.pub --prepare a")).ok();
-        openssl_signs(&lab, "a", "k.key");
+        prepares_for_openssl(&lab, &format!("sign app.bin {flags} --public-key k.pub"), "a", "k.key");
         let run = lab.bulla("sign app.bin --attach a.json --signature a.sig -o a.out --format json").ok();
         assert_eq!(run.json()["as"], flags.split(' ').nth(1).expect("a format"), "{case}");
         let verify = flags.replace(" --cert k.pem", "").replace(" --rsa pss", "");
@@ -64,10 +53,10 @@ fn a_key_that_is_elsewhere_signs_in_two_steps() {
 fn nothing_is_attached_that_does_not_hold() {
     let lab = stage();
     lab.bulla("keygen -o other.key").ok();
-    lab.bulla("sign app.bin --as raw --public-key fw.pub --prepare a").ok();
-    openssl_signs(&lab, "a", "other.key");
+    let prepare = "sign app.bin --as raw --public-key fw.pub --force";
+    prepares_for_openssl(&lab, prepare, "a", "other.key");
     lab.refuses("sign app.bin --attach a.json --signature a.sig -o out", 3, "signature does not match");
-    openssl_signs(&lab, "a", "fw.key");
+    prepares_for_openssl(&lab, prepare, "a", "fw.key");
     lab.write("other.bin", "firmwarf");
     let differs = "not the one for which the signature was prepared";
     lab.refuses("sign other.bin --attach a.json --signature a.sig -o out", 3, differs);
@@ -188,5 +177,37 @@ fn an_image_of_another_format_is_called_by_its_name() {
         assert!(!run.text().contains("another format"), "{}", run.text());
         let run = lab.bulla(&format!("sign {product} --as raw --key fw.key  -o -")).ok();
         assert!(!run.stderr.contains("another format"), "{}", run.stderr);
+    }
+}
+
+/// Whoever gives one half of a key for the other, or a certificate, is told what it is and how to get what is wanted.
+#[test]
+fn a_key_of_the_wrong_half_is_called_by_its_name() {
+    let lab = Lab::with_images();
+    lab.write("pass", "correct horse");
+    lab.bulla("keygen --passphrase-from file:pass -o locked.key").ok();
+    let leaf = String::from_utf8_lossy(&lab.read("fw.pem")).into_owned();
+    lab.write("leaf.pem", leaf.split_inclusive("-----END CERTIFICATE-----\n").next().expect("a certificate"));
+    let verify = "verify app.img --as mcuboot --public-key";
+    let sign = "sign app.bin --as mcuboot --version 1 --pad-header -o out";
+    for (words, exit, message) in [
+        (
+            format!("{verify} fw.key"),
+            1,
+            "fw.key is a private key, not a public key\nhint: write its public half: bulla",
+        ),
+        (format!("{verify} locked.key"), 1, "an encrypted private key, not a public key\nhint: write its public half"),
+        (
+            format!("{verify} fw.pem"),
+            1,
+            "a chain of 3 certificates, not a public key\nhint: verify takes it with --cert",
+        ),
+        (format!("{verify} leaf.pem"), 1, "leaf.pem is a certificate, not a public key\nhint: verify takes it"),
+        (format!("{sign} --key fw.pub"), 1, "fw.pub is a public key, not a private key"),
+        (format!("{sign} --key fw.pem"), 1, "fw.pem is a chain of 3 certificates, not a private key"),
+        (format!("{sign} --key fw.key --encrypt locked.key"), 4, "hint: give its public half: bulla keygen --public"),
+        ("sign app.img --as mcuboot --remove fw.key -o out".to_owned(), 1, "hint: write its public half"),
+    ] {
+        lab.refuses(&words, exit, message);
     }
 }

@@ -105,7 +105,7 @@ impl ImageFormat for Swupdate {
     }
 
     fn about(&self) -> &'static str {
-        "An archive for SWUpdate, .swu, or a folder to make one of"
+        "Update archive of SWUpdate, made of a folder or an archive"
     }
 
     fn settings(&self) -> &'static [Setting] {
