@@ -1,5 +1,6 @@
 //! Errors at the edge: message, cause, hint and exit code. Hints live here alone, since they name flags.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -115,10 +116,7 @@ impl Failure {
         let message = lines(paragraphs.next().unwrap_or_default());
         let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
         let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ").map(lines));
-        let word = std::env::args().nth(1).unwrap_or_default();
-        let command =
-            super::command().find_subcommand(&word).map_or(String::new(), |found| format!(" {}", found.get_name()));
-        let hint = tip.unwrap_or_else(|| format!("see bulla{command} --help"));
+        let hint = tip.unwrap_or_else(|| format!("see {} --help", command_of(std::env::args_os().skip(1))));
         Self { exit: 2, code: "usage", message, cause: None, hint: Some(hint), retryable: false }
     }
 
@@ -151,6 +149,18 @@ impl Failure {
         }
         ExitCode::from(self.exit)
     }
+}
+
+/// The command that words name, down to the last subcommand.
+fn command_of(words: impl Iterator<Item = OsString>) -> String {
+    let (mut command, mut name) = (super::command(), "bulla".to_owned());
+    for word in words {
+        let Some(found) = command.find_subcommand(&word).cloned() else { break };
+        name.push(' ');
+        name.push_str(found.get_name());
+        command = found;
+    }
+    name
 }
 
 type Class = (u8, &'static str, Option<&'static str>, bool);

@@ -57,7 +57,8 @@ pub fn flag(setting: &Setting) -> Arg {
         Takes::One(what) => arg.value_name(what).action(ArgAction::Set).allow_hyphen_values(true),
         Takes::Many(what) => arg.value_name(what).action(ArgAction::Append).allow_hyphen_values(true),
         Takes::OneOf(words) => {
-            let word = setting.name.to_ascii_uppercase();
+            // The last word says what it is: the purpose of check-purpose.
+            let word = setting.name.rsplit('-').next().unwrap_or_default().to_ascii_uppercase();
             arg.value_name(word).value_parser(PossibleValuesParser::new(words)).action(ArgAction::Set)
         }
         Takes::PrivateKey => arg.value_name("FILE").action(ArgAction::Set),

@@ -300,6 +300,20 @@ fn a_wrong_command_line_is_code_2_in_three_lines() {
 }
 
 #[test]
+fn a_wrong_command_line_names_the_help_of_its_command() {
+    let lab = Lab::new();
+    for (words, command) in [
+        ("keygen", "keygen"),
+        ("ca init --no-passphrase", "ca init"),
+        ("imgtool sign in out", "imgtool sign"),
+        ("imgtool create in out", "imgtool sign"),
+        ("espsecure sign-data in", "espsecure sign-data"),
+    ] {
+        lab.refuses(words, 2, &format!("\nhint: see bulla {command} --help\n"));
+    }
+}
+
+#[test]
 fn the_same_inputs_give_the_same_bytes() {
     let lab = stage();
     for (name, flags) in [("raw", "--as raw"), ("cms", "--as cms --cert fw.pem")] {
