@@ -49,6 +49,13 @@ const CERT_PURPOSE: Setting = Setting::verifying(
     "The extKeyUsage that the device asks for; by default emailProtection, or none",
 );
 
+/// The option of that name in the build of a device (`crypto/Kconfig`), which libraries other than OpenSSL imply.
+const IGNORE_ADDITIONAL_CERTS: Setting = Setting::verifying(
+    "ignore-additional-certs",
+    Takes::Nothing,
+    "The device is built with CMS_IGNORE_ADDITIONAL_CERTS, as Debian's: --trust has to have all issuers",
+);
+
 const SELECT: Setting = Setting::verifying(
     "select",
     Takes::One("SET,MODE"),
@@ -109,7 +116,15 @@ impl ImageFormat for Swupdate {
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[Setting { at: At::Signing, ..HASH }, Setting { at: At::Signing, ..RSA }, CERT_PURPOSE, SELECT]
+        const {
+            &[
+                Setting { at: At::Signing, ..HASH },
+                Setting { at: At::Signing, ..RSA },
+                CERT_PURPOSE,
+                IGNORE_ADDITIONAL_CERTS,
+                SELECT,
+            ]
+        }
     }
 
     fn takes_bare_keys(&self) -> bool {
@@ -150,11 +165,15 @@ impl ImageFormat for Swupdate {
             Some("codeSigning") => purpose::codesign,
             _ => purpose::smimesign,
         };
+        let ignores_others = settings.has(IGNORE_ADDITIONAL_CERTS.name);
         let selection = settings.text("select").map(selection).transpose()?;
         let hardware = evidence.policy.demands.hardware.as_deref().map(board_and_revision).transpose()?;
         let board = hardware.map(|(board, _)| board.to_owned());
         judged(read(source, evidence).map(|(mut signatory, update)| {
             signatory.rule = Some(rule);
+            if ignores_others {
+                signatory.certificates.clear();
+            }
             Reading {
                 signatories: vec![signatory],
                 covered: update.text.len() as u64,

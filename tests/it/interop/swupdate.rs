@@ -151,6 +151,19 @@ fn case(name: &str, accepts: Accepts, words: &'static str) -> Case {
     Case { name: format!("{name}.swu"), accepts, words, flags: ("", "") }
 }
 
+/// The judge takes the signer's certificate alone from the message, so that its own file has to have the issuers.
+#[test]
+fn a_device_that_ignores_additional_certificates_wants_the_issuers_in_its_file() {
+    let lab = lab();
+    ours_signs(&lab, "update", "fw", "", "fw.swu").ok();
+    let flag = "--ignore-additional-certs";
+    let words = "version    1.0.0";
+    let others = Case { flags: (flag, "-k acme/firmware/root.pem"), ..case("fw", Nobody, "untrusted") };
+    let whole = Case { flags: ("--ignore-additional-certs --trust trust.pem", ""), ..case("fw", Both, words) };
+    judge_all(&lab, &[others, whole]);
+    ours_verifies(&lab, "fw.swu", DEVICE).ok();
+}
+
 #[test]
 fn swupdate_accepts_what_bulla_signs() {
     let lab = lab();
