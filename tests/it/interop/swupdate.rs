@@ -156,11 +156,15 @@ fn case(name: &str, accepts: Accepts, words: &'static str) -> Case {
 fn a_device_that_ignores_additional_certificates_wants_the_issuers_in_its_file() {
     let lab = lab();
     ours_signs(&lab, "update", "fw", "", "fw.swu").ok();
-    let flag = "--ignore-additional-certs";
-    let words = "version    1.0.0";
-    let others = Case { flags: (flag, "-k acme/firmware/root.pem"), ..case("fw", Nobody, "untrusted") };
-    let whole = Case { flags: ("--ignore-additional-certs --trust trust.pem", ""), ..case("fw", Both, words) };
-    judge_all(&lab, &[others, whole]);
+    let root = ("--ignore-additional-certs", "-k acme/firmware/root.pem");
+    let whole = ("--ignore-additional-certs --trust trust.pem", "-k trust.pem");
+    judge_all(
+        &lab,
+        &[
+            Case { flags: root, ..case("fw", Nobody, "untrusted") },
+            Case { flags: whole, ..case("fw", Both, "version    1.0.0") },
+        ],
+    );
     ours_verifies(&lab, "fw.swu", DEVICE).ok();
 }
 
