@@ -71,14 +71,15 @@ pub fn make(folder: &Path, manifest: &Manifest) -> Result<File, Error> {
     let mut command = Command::new(NAME);
     command
         .args([folder.as_os_str(), path_of(&made).as_ref()])
-        // Errors that it would pass over leave files out, or empty.
-        .args(["-noappend", "-exit-on-error", "-no-progress", "-quiet"])
+        // Errors that it would pass over leave files out, or empty. Its progress goes nowhere, but writing it ends the
+        // program where this one was killed.
+        .args(["-noappend", "-exit-on-error", "-quiet"])
         .args(["-all-root", "-no-xattrs", "-all-time", "0", "-mkfs-time", "0"])
         .args(["-p", &format!("{MANIFEST} f 0644 0 0 cat {}", path_of(&completed))])
         .args(["-e", MANIFEST])
         // It takes times from one place alone.
         .env_remove("SOURCE_DATE_EPOCH");
-    run(NAME, &mut command)?.map_err(|why| Error::Program { name: NAME, why })?;
+    run(NAME, &mut command, false)?.map_err(|why| Error::Program { name: NAME, why })?;
     Ok(made)
 }
 
@@ -89,7 +90,7 @@ pub fn manifest(source: &Source<'_>) -> Result<Result<Vec<u8>, String>, Error> {
     let file = source.file()?;
     let mut command = Command::new(NAME);
     command.args(["-no-progress", "-cat", &path_of(&file), MANIFEST]);
-    run(NAME, &mut command)
+    run(NAME, &mut command, true)
 }
 
 /// A path by which another process opens a file of this one.
@@ -97,9 +98,9 @@ fn path_of(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-/// Runs a program and returns what it wrote, at most what a manifest may have; where it failed, its last words, or
+/// Runs a program and returns what it wrote where that is wanted, at most what a manifest may have; where it failed, its last words, or
 /// how it ended where it has none.
-fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, String>, Error> {
+fn run(name: &'static str, command: &mut Command, is_wanted: bool) -> Result<Result<Vec<u8>, String>, Error> {
     let failed = |error: std::io::Error| {
         let why = match error.kind() {
             std::io::ErrorKind::NotFound => "it is not installed (squashfs-tools)".to_owned(),
@@ -112,7 +113,10 @@ fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, Stri
     // Beside its output, and not into a file: the disk that is full is what it may have to speak of.
     let words = child.stderr.take().map(|stderr| std::thread::spawn(move || words_of(stderr)));
     let mut written = Vec::new();
-    let read = child.stdout.take().map(|stdout| stdout.take(LIMIT + 1).read_to_end(&mut written));
+    let read = child.stdout.take().map(|mut stdout| match is_wanted {
+        true => stdout.take(LIMIT + 1).read_to_end(&mut written).map(drop),
+        false => std::io::copy(&mut stdout, &mut std::io::sink()).map(drop),
+    });
     let is_whole = written.len() as u64 <= LIMIT && matches!(read, Some(Ok(_)));
     if !is_whole {
         // It may be at its end already.
