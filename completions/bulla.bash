@@ -3197,7 +3197,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__sign)
-            opts="-o -h --as --key --cert --purpose --output --passphrase-from --force --add --replace --remove --allow-published-key --prepare --public-key --attach --signature --hash --rsa --ecdsa --trusted-comment --untrusted-comment --version --header-size --pad-header --slot-size --align --max-align --max-sectors --overwrite-only --pad --confirm --test --security-counter --dependency --boot-record --custom-tlv --vid --cid --load-addr --rom-fixed --hex --bin --hex-addr --erased-val --pad-sig --endian --non-bootable --public-key-format --pure --encrypt --encrypt-keylen --hmac-sha --clear --save-enctlv --decrypt-key --unsigned --bundle-format --verity-salt --format --color --progress --help"
+            opts="-o -h --as --key --passphrase-from --cert --purpose --output --force --allow-published-key --add --replace --remove --prepare --public-key --attach --signature --hash --rsa --ecdsa --trusted-comment --untrusted-comment --version --header-size --pad-header --slot-size --align --max-align --max-sectors --overwrite-only --pad --confirm --test --security-counter --dependency --boot-record --custom-tlv --vid --cid --load-addr --rom-fixed --hex --bin --hex-addr --erased-val --pad-sig --endian --non-bootable --public-key-format --pure --encrypt --encrypt-keylen --hmac-sha --clear --save-enctlv --decrypt-key --decrypt-passphrase-from --unsigned --bundle-format --verity-salt --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3208,6 +3208,10 @@ _bulla() {
                     return 0
                     ;;
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3224,10 +3228,6 @@ _bulla() {
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --passphrase-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3359,6 +3359,10 @@ _bulla() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --decrypt-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --bundle-format)
                     COMPREPLY=($(compgen -W "plain verity" -- "${cur}"))
                     return 0
@@ -3387,7 +3391,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__verify)
-            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --check-purpose --cert-purpose --select --format --color --progress --help"
+            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --decrypt-passphrase-from --check-purpose --cert-purpose --ignore-additional-certs --select --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3498,6 +3502,10 @@ _bulla() {
                     return 0
                     ;;
                 --decrypt-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --decrypt-passphrase-from)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

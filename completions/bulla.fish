@@ -191,18 +191,18 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l as -d 'The format o
 cms\t'CMS SignedData over the whole file, for openssl'
 minisign\t'The signature file of minisign, for Ed25519 keys'
 mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
-esp32\t'An image of an ESP32 with Secure Boot v2'
+esp32\t'Image for an ESP32 with Secure Boot v2, as espsecure signs it'
 rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
-swupdate\t'An archive for SWUpdate, .swu, or a folder to make one of'"
+swupdate\t'Update archive of SWUpdate, made of a folder or an archive'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; needed for CMS, checked for others' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; cms, rauc and swupdate need it, the others only check it' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
 tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
 any\t'No rule'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -s o -l output -d 'Where the signature or signed image goes; `-` is standard output' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l remove -d 'Take the signature of this public key out of the image' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l remove -d 'Take the signature of this public key out of the image; mcuboot and esp32' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l prepare -d 'Write what another tool has to sign, as NAME.tbs and NAME.json' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l public-key -d 'The public half of the key that is to sign' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l attach -d 'What was prepared, NAME.json' -r -F
@@ -210,22 +210,22 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l signature -d 'The s
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hash -d 'The hash; by default the one that goes with the key' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rsa -d 'The padding of RSA signatures' -r -f -a "pss\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rsa -d 'The padding of RSA signatures; by default pss with raw, else pkcs1' -r -f -a "pss\t''
 pkcs1\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l ecdsa -d 'The encoding of an ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
 p1363\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l trusted-comment -d 'A line of text that is signed too; by default the time and the file\'s name' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l untrusted-comment -d 'A line of text that is not signed' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l version -d 'The image\'s version, as 1.2.3+4' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l version -d 'The image\'s version, as 1.2.3+4; needed for a new image' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l header-size -d 'The size of the header, 32 by default' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l slot-size -d 'The size of the slot that the image has to fit' -r
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l slot-size -d 'The size of the slot; image and trailer have to fit in it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l align -d 'The bytes that the flash writes at once, 1 by default' -r -f -a "1\t''
 2\t''
 4\t''
 8\t''
 16\t''
 32\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l max-align -d 'The larger such number of the two slots, where it is above 8' -r -f -a "8\t''
 16\t''
 32\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
@@ -240,16 +240,17 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l rom-fixed -d 'The a
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hex-addr -d 'The address where the product starts in Intel HEX' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l erased-val -d 'What erased flash reads as, 0xff by default' -r -f -a "0\t''
 0xff\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l endian -d 'The byte order of the device' -r -f -a "little\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l endian -d 'The byte order of the device, little by default' -r -f -a "little\t''
 big\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l public-key-format -d 'How the image names its key: by hash, as by default, or in full' -r -f -a "hash\t''
 full\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l encrypt -d 'Encrypt the payload to the device\'s public key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l encrypt -d 'Encrypt the payload to the device\'s public key: RSA-2048, P-256 or X25519' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l encrypt-keylen -d 'The bits of the AES key, 128 by default' -r -f -a "128\t''
 256\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hmac-sha -d 'The SHA that guards the AES key, 256 by default' -r -f -a "256\t''
 512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l decrypt-key -d 'The device\'s private key, which opens an encrypted image' -r
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l decrypt-passphrase-from -d 'That key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l bundle-format -d 'The bundle\'s format; by default what the manifest says, else verity' -r -f -a "plain\t''
 verity\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l verity-salt -d 'The salt of the digest tree, 64 digits; by default the SHA-256 of the manifest' -r
@@ -262,14 +263,14 @@ complete -c bulla -n "__fish_bulla_using_subcommand sign" -l progress -d 'How to
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l force -d 'Replace an existing file'
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l add -d 'Keep the signatures that the image has, and add one'
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l replace -d 'Sign anew, without the signatures that the image has'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l allow-published-key -d 'Sign with a key whose private half is public, as those of development boards'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l add -d 'Keep the signatures that the image has, and add one; mcuboot and esp32 take several'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l replace -d 'Sign anew, without the signatures that the image has'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pad-header -d 'Put the header before the image instead of into its blank start'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pad -d 'Fill the slot, with a trailer that asks for an upgrade'
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l confirm -d 'The same for an image that stays after its first boot'
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l test -d 'The same for an image that is tried once'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l confirm -d 'Like --pad, for an image that stays after its first boot'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l test -d 'Like --pad, for an image that is tried once'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l hex -d 'Write Intel HEX, as is done anyway where the image is Intel HEX'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l bin -d 'Write the bytes themselves where the image is Intel HEX'
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l pad-sig -d 'Pad an ECDSA signature with zeros, for MCUboot before 1.5'
@@ -283,12 +284,12 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l as -d 'The format
 cms\t'CMS SignedData over the whole file, for openssl'
 minisign\t'The signature file of minisign, for Ed25519 keys'
 mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
-esp32\t'An image of an ESP32 with Secure Boot v2'
+esp32\t'Image for an ESP32 with Secure Boot v2, as espsecure signs it'
 rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
-swupdate\t'An archive for SWUpdate, .swu, or a folder to make one of'"
+swupdate\t'Update archive of SWUpdate, made of a folder or an archive'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE holds its own' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain to check' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain, where the image has none with it' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l untrusted -d 'Certificates to build the chain with; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l purpose -d 'What the signer\'s certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
@@ -299,35 +300,36 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge cert
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-security-counter -d 'The least security counter that the image may have' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-version -d 'The least version that the image may have, compared number by number' -r
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hardware -d 'The hardware that the image must be for, as its format writes it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hardware -d 'The hardware that the image must be for: RAUC\'s compatible, or SWUpdate\'s BOARD:REVISION' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signer-spki -d 'The SHA-256 of the signer\'s SubjectPublicKeyInfo, in hexadecimal' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signer-cn -d 'The common name that the signer\'s certificate must have' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signer-san -d 'A subject alternative name that the signer\'s certificate must have: dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hash -d 'The hash; by default the one that goes with the key' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l rsa -d 'The padding of RSA signatures' -r -f -a "pss\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l rsa -d 'The padding of RSA signatures; by default pss with raw, else pkcs1' -r -f -a "pss\t''
 pkcs1\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ecdsa -d 'The encoding of an ECDSA signature: der, or p1363 for r||s' -r -f -a "der\t''
 p1363\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l slot-size -d 'The size of the slot that the image has to fit' -r
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l slot-size -d 'The size of the slot; image and trailer have to fit in it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l align -d 'The bytes that the flash writes at once, 1 by default' -r -f -a "1\t''
 2\t''
 4\t''
 8\t''
 16\t''
 32\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-align -d 'The larger such number of the two slots, where it is above 8' -r -f -a "8\t''
 16\t''
 32\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l erased-val -d 'What erased flash reads as, 0xff by default' -r -f -a "0\t''
 0xff\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l endian -d 'The byte order of the device' -r -f -a "little\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l endian -d 'The byte order of the device, little by default' -r -f -a "little\t''
 big\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key-format -d 'How the image names its key: by hash, as by default, or in full' -r -f -a "hash\t''
 full\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l decrypt-key -d 'The device\'s private key, which opens an encrypted image' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l decrypt-passphrase-from -d 'That key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l check-purpose -d 'What the device\'s configuration says under check-purpose; smimesign where it says nothing' -r -f -a "smimesign\t''
 codesign\t''
 any\t''"
@@ -349,6 +351,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l non-bootable -d '
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l pure -d 'Ed25519 signs the image itself and not its digest'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l clear -d 'The payload stays clear, for the primary slot of a device that encrypts'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l save-enctlv -d 'The trailer keeps encrypted keys, and so has to be larger'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ignore-additional-certs -d 'The device is built with CMS_IGNORE_ADDITIONAL_CERTS, as Debian\'s: --trust has to have all issuers'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l at -d 'The time for which validity is shown instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l passphrase-from -d 'Open an encrypted key: env:VAR, file:PATH, fd:N or prompt' -r
@@ -529,20 +532,20 @@ complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s k -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s v -l version -d 'The image\'s version, as 1.2.3+4' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s v -l version -d 'The image\'s version, as 1.2.3+4; needed for a new image' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s H -l header-size -d 'The size of the header, 32 by default' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s S -l slot-size -d 'The size of the slot that the image has to fit' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s S -l slot-size -d 'The size of the slot; image and trailer have to fit in it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l align -d 'The bytes that the flash writes at once, 1 by default' -r -f -a "1\t''
 2\t''
 4\t''
 8\t''
 16\t''
 32\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l max-align -d 'The larger such number of the two slots, where it is above 8' -r -f -a "8\t''
 16\t''
 32\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s M -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s e -l endian -d 'The byte order of the device' -r -f -a "little\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s e -l endian -d 'The byte order of the device, little by default' -r -f -a "little\t''
 big\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s L -l load-addr -d 'The address in RAM where the image runs; 0 for none' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s F -l rom-fixed -d 'The address in flash that the image is built for' -r
@@ -552,9 +555,9 @@ complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_sub
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l boot-record -d 'Add a boot record for this type of software' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l vid -d 'The vendor: a UUID, or a domain name that becomes one' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l cid -d 'The device class: a UUID, or a name that becomes one' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l public-key-format -d 'How the image names its key: by hash, as by default, or in full' -r -f -a "hash\t''
 full\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s E -l encrypt -d 'Encrypt the payload to the device\'s public key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s E -l encrypt -d 'Encrypt the payload to the device\'s public key: RSA-2048, P-256 or X25519' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l encrypt-keylen -d 'The bits of the AES key, 128 by default' -r -f -a "128\t''
 256\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s x -l hex-addr -d 'The address where the image starts in Intel HEX; nothing where OUTFILE is not Intel HEX' -r
@@ -585,7 +588,7 @@ none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l allow-published-key -d 'Sign with a key whose private half is public, as those of MCUboot\'s own repository'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pad-header -d 'Put the header before the image instead of into its blank start'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pad -d 'Fill the slot, with a trailer that asks for an upgrade'
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l confirm -d 'The same for an image that stays after its first boot'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l confirm -d 'Like --pad, for an image that stays after its first boot'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l non-bootable -d 'The image is a part that does not boot alone'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -l pure -d 'Ed25519 signs the image itself and not its digest'
@@ -596,20 +599,20 @@ complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_sub
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from sign" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s k -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s v -l version -d 'The image\'s version, as 1.2.3+4' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s v -l version -d 'The image\'s version, as 1.2.3+4; needed for a new image' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s H -l header-size -d 'The size of the header, 32 by default' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s S -l slot-size -d 'The size of the slot that the image has to fit' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l align -d 'What the flash writes at once, 1 by default' -r -f -a "1\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s S -l slot-size -d 'The size of the slot; image and trailer have to fit in it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l align -d 'The bytes that the flash writes at once, 1 by default' -r -f -a "1\t''
 2\t''
 4\t''
 8\t''
 16\t''
 32\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l max-align -d 'The same of both slots, where that is above 8' -r -f -a "8\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l max-align -d 'The larger such number of the two slots, where it is above 8' -r -f -a "8\t''
 16\t''
 32\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s M -l max-sectors -d 'The sectors that a swap can move, 128 by default' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s e -l endian -d 'The byte order of the device' -r -f -a "little\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s e -l endian -d 'The byte order of the device, little by default' -r -f -a "little\t''
 big\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s L -l load-addr -d 'The address in RAM where the image runs; 0 for none' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s F -l rom-fixed -d 'The address in flash that the image is built for' -r
@@ -619,9 +622,9 @@ complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_sub
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l boot-record -d 'Add a boot record for this type of software' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l vid -d 'The vendor: a UUID, or a domain name that becomes one' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l cid -d 'The device class: a UUID, or a name that becomes one' -r
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l public-key-format -d 'How the image names its key: by hash, or in full' -r -f -a "hash\t''
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l public-key-format -d 'How the image names its key: by hash, as by default, or in full' -r -f -a "hash\t''
 full\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s E -l encrypt -d 'Encrypt the payload to the device\'s public key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s E -l encrypt -d 'Encrypt the payload to the device\'s public key: RSA-2048, P-256 or X25519' -r
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l encrypt-keylen -d 'The bits of the AES key, 128 by default' -r -f -a "128\t''
 256\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -s x -l hex-addr -d 'The address where the image starts in Intel HEX; nothing where OUTFILE is not Intel HEX' -r
@@ -652,7 +655,7 @@ none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l allow-published-key -d 'Sign with a key whose private half is public, as those of MCUboot\'s own repository'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pad-header -d 'Put the header before the image instead of into its blank start'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pad -d 'Fill the slot, with a trailer that asks for an upgrade'
-complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l confirm -d 'The same for an image that stays after its first boot'
+complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l confirm -d 'Like --pad, for an image that stays after its first boot'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l non-bootable -d 'The image is a part that does not boot alone'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and __fish_seen_subcommand_from create" -l pure -d 'Ed25519 signs the image itself and not its digest'

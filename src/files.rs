@@ -32,7 +32,7 @@ pub use base64::{from_base64, to_base64};
 pub use commented::Commented;
 pub use folder::{Folder, build_folder, make_folder};
 pub use hex::{from_hex, to_hex};
-pub use kind::{Document, Kind, documents};
+pub use kind::{Document, Kind, documents, noun_of};
 
 /// Largest key, request, certificate, CRL or signature file that is read: 64 MiB.
 ///
@@ -150,8 +150,11 @@ pub fn shown_output(path: &Path) -> String {
 /// Standard input is one stream: two inputs of a command cannot both be in it.
 static STDIN_IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// A file that is read from its start on, once.
+pub type Stream = Box<dyn Read + Send>;
+
 /// Opens `path` for streaming; `-` is standard input, once. `what` names the file's role in errors.
-pub fn open(what: &'static str, path: &Path) -> Result<Box<dyn Read + Send>, Error> {
+pub fn open(what: &'static str, path: &Path) -> Result<Stream, Error> {
     if path == Path::new("-") {
         if STDIN_IS_TAKEN.swap(true, Ordering::Relaxed) {
             return Err(Error::StdinTwice { what });
@@ -208,14 +211,24 @@ pub fn size(path: &Path) -> Option<u64> {
 /// Reads a whole file of at most `limit` bytes; `-` is standard input. The buffer is wiped when dropped, since any
 /// file may turn out to hold a private key.
 pub fn read(what: &'static str, path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let mut reader = open(what, path)?.take(limit + 1);
+    read_or_stream(what, path, limit)?.map_err(|_| Error::TooLarge { what, path: path.to_owned(), limit })
+}
+
+/// Reads a whole file like [`read`], or returns the stream of a larger one, from its start.
+pub fn read_or_stream(
+    what: &'static str,
+    path: &Path,
+    limit: u64,
+) -> Result<Result<Zeroizing<Vec<u8>>, Stream>, Error> {
+    let mut reader = open(what, path)?;
     // One allocation of the right size: growing would leave unwiped copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(size(path).unwrap_or(4096).min(limit) as usize + 1));
-    reader.read_to_end(&mut bytes).map_err(|source| Error::Read { what, path: path.to_owned(), source })?;
+    let start = reader.by_ref().take(limit + 1).read_to_end(&mut bytes);
+    start.map_err(|source| Error::Read { what, path: path.to_owned(), source })?;
     if bytes.len() as u64 > limit {
-        return Err(Error::TooLarge { what, path: path.to_owned(), limit });
+        return Ok(Err(Box::new(io::Cursor::new(bytes).chain(reader))));
     }
-    Ok(bytes)
+    Ok(Ok(bytes))
 }
 
 /// Whether users other than the owner may read the file; `false` where that cannot be told.

@@ -1,5 +1,6 @@
 //! Errors at the edge: message, cause, hint and exit code. Hints live here alone, since they name flags.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -41,6 +42,27 @@ impl std::fmt::Display for Credential {
 
 impl std::error::Error for Credential {}
 
+/// A refusal with what only the command that met it can tell.
+#[derive(Debug)]
+pub struct Hinted {
+    /// The refusal.
+    pub error: image::Error,
+    /// What to try.
+    pub hint: String,
+}
+
+impl std::fmt::Display for Hinted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Hinted {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
 /// A failure as the user sees it.
 pub struct Failure {
     exit: u8,
@@ -71,8 +93,12 @@ impl From<&anyhow::Error> for Failure {
             }
         }
         let (exit, code, hint, retryable) = classify(error);
+        let hint = match error.downcast_ref::<Hinted>() {
+            Some(hinted) => Some(hinted.hint.clone()),
+            None => hint.map(str::to_owned).or_else(|| hint_of(error)),
+        };
         let cause = (!causes.is_empty()).then(|| causes.join(": "));
-        Self { exit, code, message, cause, hint: hint.map(str::to_owned).or_else(|| hint_of(error)), retryable }
+        Self { exit, code, message, cause, hint, retryable }
     }
 }
 
@@ -90,10 +116,7 @@ impl Failure {
         let message = lines(paragraphs.next().unwrap_or_default());
         let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
         let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ").map(lines));
-        let word = std::env::args().nth(1).unwrap_or_default();
-        let command =
-            super::command().find_subcommand(&word).map_or(String::new(), |found| format!(" {}", found.get_name()));
-        let hint = tip.unwrap_or_else(|| format!("see bulla{command} --help"));
+        let hint = tip.unwrap_or_else(|| format!("see {} --help", command_of(std::env::args_os().skip(1))));
         Self { exit: 2, code: "usage", message, cause: None, hint: Some(hint), retryable: false }
     }
 
@@ -128,6 +151,18 @@ impl Failure {
     }
 }
 
+/// The command that words name, down to the last subcommand.
+fn command_of(words: impl Iterator<Item = OsString>) -> String {
+    let (mut command, mut name) = (super::command(), "bulla".to_owned());
+    for word in words {
+        let Some(found) = command.find_subcommand(&word).cloned() else { break };
+        name.push(' ');
+        name.push_str(found.get_name());
+        command = found;
+    }
+    name
+}
+
 type Class = (u8, &'static str, Option<&'static str>, bool);
 
 /// Exit code, stable code, hint, and whether repeating it as it is may help.
@@ -160,7 +195,7 @@ fn of_file(error: &files::Error) -> Class {
     match error {
         files::Error::Read { .. } => (1, "cannot-read", None, false),
         files::Error::TooLarge { .. } => (1, "too-large", None, false),
-        files::Error::WrongKind { .. } => (1, "wrong-type", None, false),
+        files::Error::WrongKind { wanted, found, .. } => (1, "wrong-type", hint_of_kind(wanted, found), false),
         files::Error::Exists { .. } => {
             (1, "exists", Some("choose another name, or add --force to replace the file"), false)
         }
@@ -171,10 +206,26 @@ fn of_file(error: &files::Error) -> Class {
     }
 }
 
+/// Who gives one half of a key for the other is told how to get that, and so is who gives the certificate.
+fn hint_of_kind(wanted: &str, found: &str) -> Option<&'static str> {
+    match wanted {
+        "a public key" if found.contains("private key") => {
+            Some("write its public half: bulla keygen --public KEY -o NAME")
+        }
+        "a public key" if found.contains("certificate") => {
+            Some("verify takes it with --cert; its key is written by openssl x509 -in CERT -noout -pubkey")
+        }
+        _ => None,
+    }
+}
+
 fn of_key(error: &key::Error) -> Class {
     match error {
         key::Error::File(error) => of_file(error),
-        key::Error::PassphraseNeeded | key::Error::PassphraseWrong => (4, "passphrase", None, false),
+        key::Error::PassphraseNeeded => {
+            (4, "passphrase", Some("give its public half: bulla keygen --public KEY -o NAME"), false)
+        }
+        key::Error::PassphraseWrong => (4, "passphrase", None, false),
         key::Error::Encryption { .. } => (
             1,
             "key-encryption",
@@ -287,7 +338,7 @@ fn of_image(error: &image::Error) -> Class {
         image::Error::WeakKey(key::Weakness::Published { .. }) => (
             1,
             "published-key",
-            Some("make a key of your own: bulla keygen; for a development board add --allow-published-key"),
+            Some("make a key of your own: bulla keygen -o NAME; for a development board add --allow-published-key"),
             false,
         ),
         image::Error::WeakKey(weakness) => (1, weakness.code(), Some("make a new key: bulla keygen -o NAME"), false),
@@ -311,12 +362,12 @@ fn of_image(error: &image::Error) -> Class {
 fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
     use image::Unfit;
     match unfit {
-        Unfit::AlreadySigned => Some("add a signature with --add, or --replace what is there"),
+        Unfit::AlreadySigned => Some("sign it anew with --replace; MCUboot and ESP32 images take one more with --add"),
         Unfit::Refused(bad) if bad.code == "hash-missing" => Some("add sha256 = \"...\", as sha256sum FILE prints it"),
         Unfit::SignedByKey => Some("sign it anew with --replace"),
         Unfit::NotSigned => Some("leave --add away to make the first signature"),
         Unfit::TooManySignatures { .. } => Some("take one out with --remove KEY"),
-        Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE"),
+        Unfit::KeyType { .. } => Some("make one: bulla keygen --type TYPE -o NAME"),
         Unfit::OtherDigest { .. } => Some("sign it anew with --replace"),
         Unfit::NoHeaderRoom { .. } => Some("put a header before the image with --pad-header"),
         Unfit::NoRoom { .. } => Some("make the image smaller, or the slot larger"),

@@ -13,7 +13,7 @@ use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
 use crate::image::mcuboot::key_hash;
-use crate::image::{self, Description, FORMATS, ImageFormat, Source};
+use crate::image::{self, Description, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
 use crate::x509::{
@@ -23,13 +23,15 @@ use crate::x509::{
 
 /// Say what a file is and what is in it
 ///
-/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER, keys of
-/// minisign, and signed images; the type is found from the content. Nothing is verified but a request's own signature, and no private number is shown.
+/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER, keys and
+/// signatures of minisign, and the images that bulla signs. The type is found from the content. Nothing is verified but a
+/// request's own signature, and no private number is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   $ bulla inspect device.pem
-  $ bulla inspect device.csr --format json")]
+  $ bulla inspect device.csr --format json
+  $ bulla inspect app.img")]
 pub struct Args {
     /// The file; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -46,17 +48,23 @@ pub struct Args {
 const SHOWN_ENTRIES: usize = 20;
 
 /// What `inspect` looks for, in error messages.
-const WANTED: &str = "a key, request, certificate, revocation list or CMS message";
+const WANTED: &str = "a key, request, certificate, revocation list, CMS message or signed image";
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    // An image may be larger than what is read at once, and its first bytes say what it is.
-    let image = match files::size(&args.file) {
-        Some(size) if size > DOCUMENT_LIMIT => image(&mut Source::open(&args.file, |_| {})?)?,
-        _ => None,
+    // An image may be larger than what is read at once, and stand in a file that need not be read through.
+    let is_large = files::size(&args.file).is_some_and(|size| size > DOCUMENT_LIMIT);
+    let bytes = match is_large {
+        true => Err(Source::open(&args.file, |_| {})?),
+        false => files::read_or_stream("file", &args.file, DOCUMENT_LIMIT)?
+            .map_err(|stream| Source::from_stream(&args.file, stream, |_| {})),
     };
-    let bytes = match image {
-        Some(found) => return context.answer(started(args).part("documents", found), 0),
-        None => files::read("file", &args.file, DOCUMENT_LIMIT)?,
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(mut source) => {
+            let too_large = || files::Error::TooLarge { what: "file", path: args.file.clone(), limit: DOCUMENT_LIMIT };
+            let found = image(&mut source)?.ok_or_else(too_large)?;
+            return context.answer(started(args).part("documents", found), 0);
+        }
     };
     if let Some(found) = image_in(&bytes, args)? {
         return context.answer(started(args).part("documents", found), 0);
@@ -88,13 +96,7 @@ fn image_in(bytes: &[u8], args: &Args) -> Result<Option<Report>, image::Error> {
 
 /// A signed image, or a signature, of the first format that knows it.
 fn image(source: &mut Source<'_>) -> Result<Option<Report>, image::Error> {
-    source.seekable()?;
-    for format in FORMATS {
-        if let Some(description) = format.describe(source)? {
-            return Ok(Some(described(*format, description)));
-        }
-    }
-    Ok(None)
+    Ok(image::recognise(source)?.map(|(format, description)| described(format, description)))
 }
 
 /// The report of what a format says of an image.

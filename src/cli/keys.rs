@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::error::Credential;
 use crate::files::{self, Document, Kind};
-use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, PublicKey, SoftwareKey};
+use crate::key::{KeyFile, KeyRef, Passphrase, PrivateKey, PublicKey, SoftwareDecrypter, SoftwareKey};
 
 /// Longest passphrase that is read: 64 KiB, so that a wrong file is noticed.
 const PASSPHRASE_LIMIT: u64 = 64 << 10;
@@ -102,7 +102,7 @@ pub struct Unlock<'a> {
     /// What was given.
     pub from: Option<&'a PassphraseFrom>,
     /// The flag to name in a hint.
-    pub flag: &'static str,
+    pub flag: &'a str,
     /// The secret's name in prompts and messages.
     pub what: &'static str,
 }
@@ -117,18 +117,25 @@ pub fn open(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow
     unlocked(KeyFile::read(reference)?, &reference.to_string(), unlock, context)
 }
 
+/// Reads and opens the private key that a flag names, to decrypt with.
+pub fn open_decrypter(reference: &KeyRef, unlock: Unlock<'_>, context: &Context) -> anyhow::Result<SoftwareDecrypter> {
+    let name = reference.to_string();
+    let key = unlocked_any(KeyFile::read(reference)?, &name, unlock, context)?;
+    key.into_decrypter().map_err(|error| unusable(error, &name))
+}
+
 /// Reads a file that holds one key, private or public.
 pub fn key_document(path: &Path) -> Result<Document, files::Error> {
     const WANTED: &str = "a key";
     let bytes = files::read("key", path, files::DOCUMENT_LIMIT)?;
     let mut documents = files::documents(&bytes, path, WANTED)?;
-    let is_key = |kind: Kind| kind.is_private_key() || matches!(kind, Kind::PublicKey | Kind::Pkcs1PublicKey);
-    let found = match documents.as_slice() {
-        [one] if is_key(one.kind) => return Ok(documents.swap_remove(0)),
-        [one] => one.kind.noun().to_owned(),
-        several => format!("a file of {} documents", several.len()),
+    let is_key = |kind: Kind| {
+        kind.is_private_key() || matches!(kind, Kind::PublicKey | Kind::Pkcs1PublicKey | Kind::MinisignPublicKey)
     };
-    Err(files::Error::WrongKind { path: path.to_owned(), wanted: WANTED, found })
+    match documents.as_slice() {
+        [one] if is_key(one.kind) => Ok(documents.swap_remove(0)),
+        _ => Err(files::Error::WrongKind { path: path.to_owned(), wanted: WANTED, found: files::noun_of(&documents) }),
+    }
 }
 
 /// Reads the public key that a file holds, or whose private half it holds, as SubjectPublicKeyInfo. X25519 is one too.

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Context;
-use super::error::Usage;
+use super::error::{Hinted, Usage};
 use super::keys::{self, PassphraseFrom};
 use super::product;
 use super::progress;
 use super::report::Report;
-use super::signature::{FormatArg, FormatSettings, PurposeArg};
+use super::signature::{FormatArg, FormatSettings, PurposeArg, other_format};
 use crate::files::{self, Creation, Output, json_line, shown, shown_output};
 use crate::image::{
-    self, Existing, ImageFormat, Layout, Maker, Message, Prepared, Settings, Source, Step, format_named,
+    self, Existing, ImageFormat, Layout, Maker, Message, Prepared, Settings, Source, Step, Unfit, format_named,
 };
 use crate::key::{KeyRef, PublicKey, Scheme, Signer, SoftwareKey, Weakness};
 use crate::x509::verify::Purpose;
@@ -28,15 +28,23 @@ use crate::x509::{Chain, Time, rfc3339};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  $ bulla sign app.bin --as mcuboot --key firmware.key --version 1.2.3 --pad-header -o app.img
+  $ bulla sign app.img --as mcuboot --key next.key --add -o both.img
+  $ bulla sign app.bin --as esp32 --key firmware.key -o app-signed.bin
+  $ bulla sign bundle/ --as rauc --key firmware.key --cert firmware.pem -o update.raucb
+  $ bulla sign update/ --as swupdate --key firmware.key --cert firmware.pem -o update.swu
   $ bulla sign app.bin --as cms --key firmware.key --cert firmware.pem -o app.bin.p7s
-  $ bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
-  $ bulla sign app.bin --as raw --public-key firmware.pub --prepare to-sign
+
+In two steps, the second where the key is:
+  $ bulla sign app.bin --as raw --public-key firmware.pub --prepare app
+  $ openssl pkeyutl -sign -inkey firmware.key -pkeyopt digest:sha256 -in app.tbs -out app.sig
   $ bulla sign app.bin --attach app.json --signature app.sig -o app.bin.sig
 
 Environment:
-  SOURCE_DATE_EPOCH   signing time in Unix seconds, for reproducible signatures")]
+  SOURCE_DATE_EPOCH   signing time in Unix seconds, for reproducible signatures. What is encrypted and what RSA-PSS
+                      signs differs each time.")]
 pub struct Args {
-    /// The file to sign; `-` is standard input
+    /// What to sign: a file, or a folder for rauc and swupdate; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The format of the signature or image
@@ -46,7 +54,10 @@ pub struct Args {
     /// The private key
     #[arg(long, value_name = "KEY", conflicts_with_all = ["prepare", "attach", "remove"])]
     key: Option<KeyRef>,
-    /// The signer's certificate, and those above it; needed for CMS, checked for others
+    /// The key's passphrase: env:VAR, file:PATH, fd:N or prompt
+    #[arg(long, value_name = "SOURCE", requires = "key")]
+    passphrase_from: Option<PassphraseFrom>,
+    /// The signer's certificate, and those above it; cms, rauc and swupdate need it, the others only check it
     #[arg(long, value_name = "FILE", conflicts_with_all = ["attach", "remove"])]
     cert: Option<PathBuf>,
     /// What the certificate must be for
@@ -55,24 +66,21 @@ pub struct Args {
     /// Where the signature or signed image goes; `-` is standard output
     #[arg(short, long, value_name = "FILE", required_unless_present = "prepare")]
     output: Option<PathBuf>,
-    /// The key's passphrase: env:VAR, file:PATH, fd:N or prompt
-    #[arg(long, value_name = "SOURCE", requires = "key")]
-    passphrase_from: Option<PassphraseFrom>,
     /// Replace an existing file
     #[arg(long)]
     force: bool,
-    /// Keep the signatures that the image has, and add one
-    #[arg(long, conflicts_with_all = ["replace", "remove", "attach"])]
+    /// Sign with a key whose private half is public, as those of development boards
+    #[arg(long, conflicts_with_all = ["attach", "remove"])]
+    allow_published_key: bool,
+    /// Keep the signatures that the image has, and add one; mcuboot and esp32 take several
+    #[arg(long, conflicts_with_all = ["replace", "remove", "attach"], help_heading = "Images that are signed already")]
     add: bool,
     /// Sign anew, without the signatures that the image has
-    #[arg(long, conflicts_with_all = ["remove", "attach"])]
+    #[arg(long, conflicts_with_all = ["remove", "attach"], help_heading = "Images that are signed already")]
     replace: bool,
-    /// Take the signature of this public key out of the image
-    #[arg(long, value_name = "FILE", conflicts_with = "attach")]
+    /// Take the signature of this public key out of the image; mcuboot and esp32
+    #[arg(long, value_name = "FILE", conflicts_with = "attach", help_heading = "Images that are signed already")]
     remove: Option<PathBuf>,
-    /// Sign with a key whose private half is public, as those of development boards
-    #[arg(long)]
-    allow_published_key: bool,
     /// Write what another tool has to sign, as NAME.tbs and NAME.json
     #[arg(long, value_name = "NAME", help_heading = "In two steps")]
     prepare: Option<PathBuf>,
@@ -103,7 +111,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         return Err(Usage(message.to_owned()).into());
     }
     let chain = args.cert.as_deref().map(Chain::read).transpose()?;
-    let job = Job { format, settings: args.settings.of(format)?, chain, time: context.now };
+    let job = Job { format, settings: args.settings.of(format, context)?, chain, time: context.now };
+    if args.prepare.is_some() && args.output.is_some() {
+        return Err(Usage("--prepare writes NAME.tbs and NAME.json; -o is for --attach".to_owned()).into());
+    }
     match (&args.remove, &args.prepare) {
         (Some(key), _) => remove(&args, &job, key, context),
         (None, Some(name)) => prepare(&args, job, name, context),
@@ -155,6 +166,16 @@ pub(super) fn check_key(key: &PublicKey, allow_published: bool, context: &Contex
     }
 }
 
+/// Says of an image that cannot be signed as it is what it is instead, where another format knows it.
+fn of_other_format(error: image::Error, format: &dyn ImageFormat, source: &mut Source<'_>) -> anyhow::Error {
+    use Unfit::{NoHeaderRoom, NotSigned, Refused};
+    let is_about_the_layout = matches!(error, image::Error::Unfit(NoHeaderRoom { .. } | NotSigned | Refused(_)));
+    match is_about_the_layout.then(|| other_format(format, source)).flatten() {
+        Some(hint) => Hinted { error, hint }.into(),
+        None => error.into(),
+    }
+}
+
 /// Where the product goes; made before the work starts.
 fn output(args: &Args, context: &Context) -> anyhow::Result<Output> {
     let path = args.output.as_ref().ok_or_else(|| Usage("say where the product goes: -o FILE".to_owned()))?;
@@ -173,17 +194,25 @@ fn sign(args: &Args, mut job: Job, context: &Context) -> anyhow::Result<ExitCode
     }
     let mut source = progress::open(context, "signing", &args.file)?;
     let signer = key.as_ref().map(|key| key as &dyn Signer);
-    let signed = image::sign(job.format, &mut source, signer, &job.maker(args, public), &job.settings)?;
+    let signed = image::sign(job.format, &mut source, signer, &job.maker(args, public), &job.settings)
+        .map_err(|error| of_other_format(error, job.format, &mut source))?;
+    if let Some(words) = other_format(job.format, &mut source) {
+        context.warn(words);
+    }
     write(&mut source, &signed.layout, output)?;
     drop(source);
     finish(args, job.format, signed.scheme, public, job.chain.as_ref().map(|_| job.time), context)
 }
 
 fn remove(args: &Args, job: &Job, key: &Path, context: &Context) -> anyhow::Result<ExitCode> {
+    if let Some((name, _)) = job.settings.iter().next() {
+        return Err(Usage(format!("--{name} does not go with --remove, which leaves the rest as it is")).into());
+    }
     let output = output(args, context)?;
     let key = PublicKey::read(key)?;
     let mut source = Source::open(&args.file, |_| {})?;
-    let layout = job.format.remove(&mut source, &key)?;
+    let layout =
+        job.format.remove(&mut source, &key).map_err(|error| of_other_format(error, job.format, &mut source))?;
     write(&mut source, &layout, output)?;
     drop(source);
     finish(args, job.format, None, Some(&key), None, context)
@@ -194,9 +223,25 @@ fn prepare(args: &Args, mut job: Job, name: &Path, context: &Context) -> anyhow:
     let key = PublicKey::read(key)?;
     job.check(args, &key, context)?;
     let mut source = progress::open(context, "preparing", &args.file)?;
-    let prepared = Prepared::new(job.format, &mut source, &job.maker(args, Some(&key)), &job.settings)?;
+    let prepared = Prepared::new(job.format, &mut source, &job.maker(args, Some(&key)), &job.settings)
+        .map_err(|error| of_other_format(error, job.format, &mut source))?;
     drop(source);
     write_prepared(args, name, &prepared, context)
+}
+
+/// How openssl signs what was prepared.
+fn by_openssl(prepared: &Prepared, to_be_signed: &Path, signature: &Path) -> String {
+    let how = match (&prepared.message, prepared.scheme.hash()) {
+        (_, None) => "-rawin".to_owned(),
+        (Message::Digest(_), Some(hash)) => format!("-pkeyopt digest:{hash}"),
+        (Message::Bytes(_), Some(hash)) => format!("-rawin -digest {hash}"),
+    };
+    let padding = match prepared.scheme {
+        Scheme::RsaPss(_) => " -pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:digest",
+        _ => "",
+    };
+    let (input, output) = (shown(to_be_signed), shown(signature));
+    format!("openssl pkeyutl -sign -inkey KEY {how}{padding} -in {input} -out {output}")
 }
 
 /// Writes `NAME.tbs`, then `NAME.json`: who finds the second has the first.
@@ -216,7 +261,8 @@ fn write_prepared(args: &Args, name: &Path, prepared: &Prepared, context: &Conte
         Message::Bytes(_) => ("the message".to_owned(), "message"),
     };
     let report = Report::new("bulla.sign/1")
-        .line(format!("{}: sign {input} in it with {}", shown(&bytes), prepared.scheme))
+        .line(format!("{}: sign {input} in it with {}, as", shown(&bytes), prepared.scheme))
+        .line(format!("  {}", by_openssl(prepared, &bytes, &with(".sig"))))
         .line(format!("{}: attach that signature with it", shown(&json)))
         .field("prepared", json.to_string_lossy().into_owned())
         .field("to_be_signed", bytes.to_string_lossy().into_owned())
@@ -230,7 +276,8 @@ fn write_prepared(args: &Args, name: &Path, prepared: &Prepared, context: &Conte
 }
 
 fn attach(args: &Args, path: &Path, context: &Context) -> anyhow::Result<ExitCode> {
-    let prepared = Prepared::from_json(&files::read("prepared signature", path, files::DOCUMENT_LIMIT)?)?;
+    let mut prepared = Prepared::from_json(&files::read("prepared signature", path, files::DOCUMENT_LIMIT)?)?;
+    prepared.settings = args.settings.of_prepared(prepared.settings, context)?;
     let format = format_named(&prepared.format).ok_or(image::Error::Prepared { what: "the format is unknown" })?;
     let path = args.signature.as_ref().ok_or_else(|| Usage("--attach needs --signature FILE".to_owned()))?;
     let signature = image::read_signature(path)?;

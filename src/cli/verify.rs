@@ -11,7 +11,7 @@ use super::error::Usage;
 use super::product;
 use super::progress;
 use super::report::{Report, row};
-use super::signature::{FormatArg, FormatSettings, PurposeArg, parse_time};
+use super::signature::{FormatArg, FormatSettings, PurposeArg, other_format, parse_time};
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
@@ -27,6 +27,8 @@ use crate::x509::{self, AltName, Certificate, Chain, Time, read_certificates, rf
 Examples:
   $ bulla verify app.bin --as cms --signature app.bin.p7s --trust acme/firmware/root.pem
   $ bulla verify app.bin --as raw --signature app.bin.sig --public-key firmware.pub
+  $ bulla verify app.img --as mcuboot --public-key firmware.pub --min-version 1.2.0
+  $ bulla verify update.raucb --as rauc --trust acme/firmware/root.pem --hardware my-board
   $ bulla verify app.p7m --as cms --trust root.pem -o app.bin")]
 pub struct Args {
     /// The signed file; `-` is standard input
@@ -41,7 +43,7 @@ pub struct Args {
     /// Trust this public key to have signed
     #[arg(long, value_name = "FILE", group = "whom")]
     public_key: Option<PathBuf>,
-    /// Trust this certificate to have signed; with --trust, the signer's chain to check
+    /// Trust this certificate to have signed; with --trust, the signer's chain, where the image has none with it
     #[arg(long, value_name = "FILE", group = "whom")]
     cert: Option<PathBuf>,
     /// Trust whom these certificates vouch for; may be given several times
@@ -78,7 +80,7 @@ struct DemandArgs {
     /// The least version that the image may have, compared number by number
     #[arg(long, value_name = "VERSION")]
     min_version: Option<String>,
-    /// The hardware that the image must be for, as its format writes it
+    /// The hardware that the image must be for: RAUC's compatible, or SWUpdate's BOARD:REVISION
     #[arg(long, value_name = "NAME")]
     hardware: Option<String>,
     /// The SHA-256 of the signer's SubjectPublicKeyInfo, in hexadecimal
@@ -135,7 +137,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Ok(offered) => offered,
         Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
     };
-    let settings = args.settings.of(format)?;
+    let settings = args.settings.of(format, context)?;
     let policy = policy(&args, offered.untrusted, context)?;
     if args.signature.is_some() && !format.is_detached() {
         return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());
@@ -155,6 +157,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
     let mut source = progress::open(context, "verifying", &args.file)?.copy_to(copy);
     let verdict = image::verify(format, &mut source, &evidence, &settings);
+    let hint = matches!(verdict, Ok(Verdict::Bad(_))).then(|| other_format(format, &mut source)).flatten();
     drop(source);
     let verdict = match verdict {
         Err(image::Error::Copy { source }) => {
@@ -166,7 +169,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let (Verdict::Good(_), Some(staged)) = (&verdict, staged) {
         staged.commit()?;
     }
-    answer(&args.file, format, &policy, &verdict, context)
+    answer(&args.file, format, &policy, (&verdict, hint), context)
 }
 
 /// Judges an image that holds its signature by the signer's key alone.
@@ -187,19 +190,26 @@ pub(super) fn by_key(
     let mut source = progress::open(context, "verifying", file)?;
     let verdict = image::verify(format, &mut source, &evidence, &Settings::default())?;
     drop(source);
-    answer(file, format, &policy, &verdict, context)
+    answer(file, format, &policy, (&verdict, None), context)
 }
 
 fn answer(
     file: &Path,
     format: &dyn ImageFormat,
     policy: &Policy,
-    verdict: &Verdict,
+    (verdict, hint): (&Verdict, Option<String>),
     context: &Context,
 ) -> anyhow::Result<ExitCode> {
     match verdict {
         Verdict::Good(good) => context.answer(good_report(file, format, policy, good), 0),
-        Verdict::Bad(bad) => context.answer(bad_report(file, format, bad), 3),
+        Verdict::Bad(bad) => {
+            let report = bad_report(file, format, bad);
+            let report = match hint {
+                Some(hint) => report.line(format!("hint: {hint}")).field("hint", hint),
+                None => report,
+            };
+            context.answer(report, 3)
+        }
     }
 }
 

@@ -252,6 +252,17 @@ fn members(bytes: &[u8], outer: Tag) -> Option<Vec<(Tag, &[u8])>> {
     Some(found)
 }
 
+/// What several documents are together, or the one, as error messages name it.
+pub fn noun_of(documents: &[Document]) -> String {
+    match documents {
+        [one] => one.kind.noun().to_owned(),
+        several if several.iter().all(|document| document.kind == Kind::Certificate) => {
+            format!("a chain of {} certificates", several.len())
+        }
+        several => format!("a file of {} documents", several.len()),
+    }
+}
+
 fn describe_unknown(bytes: &[u8]) -> String {
     match bytes {
         [0x30, ..] => "an ASN.1 structure of no known type".to_owned(),

@@ -89,7 +89,7 @@ impl ImageFormat for Esp32 {
     }
 
     fn about(&self) -> &'static str {
-        "An image of an ESP32 with Secure Boot v2"
+        "Image for an ESP32 with Secure Boot v2, as espsecure signs it"
     }
 
     fn settings(&self) -> &'static [Setting] {

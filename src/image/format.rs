@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Bad, Demands, Error, Fault, Layout, Policy, Source, Trust};
-use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
+use crate::key::{self, Digest, Hash, KeyFile, KeyRef, KeyType, PublicKey, Scheme, SoftwareDecrypter};
 use crate::x509::{Certificate, Chain, Time};
 
 /// A format of signed images: its layout alone.
@@ -74,6 +75,8 @@ pub enum Takes {
     Many(&'static str),
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// The file of a private key that decrypts.
+    PrivateKey,
 }
 
 /// When a [`Setting`] counts.
@@ -105,33 +108,58 @@ impl Setting {
 }
 
 /// The settings that were given, by name, each with its values in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings(BTreeMap<String, Vec<String>>);
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    values: BTreeMap<String, Vec<String>>,
+    opened: BTreeMap<String, Arc<SoftwareDecrypter>>,
+}
+
+/// By what was given: a key that was opened is how one of the values was read.
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
 
 impl Settings {
     /// Adds a value; a setting that takes nothing has the empty one.
     pub fn add(&mut self, name: &str, value: impl Into<String>) {
-        self.0.entry(name.to_owned()).or_default().push(value.into());
+        self.values.entry(name.to_owned()).or_default().push(value.into());
     }
 
     /// Every setting with its values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
-        self.0.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+        self.values.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
     }
 
     /// Whether it was given.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.values.contains_key(name)
     }
 
     /// The value, or the last of several.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(|values| values.last()).map(String::as_str)
+        self.values.get(name).and_then(|values| values.last()).map(String::as_str)
+    }
+
+    /// Gives the key in the file that a setting names, which may have needed a passphrase. It is written nowhere.
+    pub fn open(&mut self, name: &str, key: SoftwareDecrypter) {
+        self.opened.insert(name.to_owned(), Arc::new(key));
+    }
+
+    /// The private key in the file that a setting names: the one that was [given](Self::open), else what the file holds
+    /// in the clear.
+    pub fn decrypter(&self, name: &str) -> Result<Option<Arc<SoftwareDecrypter>>, key::Error> {
+        match (self.opened.get(name), self.text(name)) {
+            (Some(opened), _) => Ok(Some(Arc::clone(opened))),
+            (None, Some(path)) => Ok(Some(Arc::new(KeyFile::read(&KeyRef::File(path.into()))?.open_decrypter(None)?))),
+            (None, None) => Ok(None),
+        }
     }
 
     /// All values.
     pub fn all(&self, name: &str) -> &[String] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.values.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The value, read as what it has to be; `what` describes that, as `a number of bytes`.

@@ -56,6 +56,17 @@ pub fn format_named(name: &str) -> Option<&'static dyn ImageFormat> {
     FORMATS.iter().copied().find(|format| format.name() == name)
 }
 
+/// What an image is, by the first format that knows it. Nothing is verified.
+pub fn recognise(source: &mut Source<'_>) -> Result<Option<(&'static dyn ImageFormat, Description)>, Error> {
+    source.seekable()?;
+    for format in FORMATS {
+        if let Some(description) = format.describe(source)? {
+            return Ok(Some((*format, description)));
+        }
+    }
+    Ok(None)
+}
+
 /// Most bytes that are held in memory where a signature scheme or a format needs them at once: pure Ed25519 goes over
 /// the message twice (RFC 8032 section 5.1.6), and an image of 64 MiB is what fits a small device.
 pub const MESSAGE_LIMIT: u64 = 64 << 20;
@@ -188,7 +199,11 @@ const HASH: Setting = Setting::both(
     Takes::OneOf(&["sha256", "sha384", "sha512"]),
     "The hash; by default the one that goes with the key",
 );
-const RSA: Setting = Setting::both("rsa", Takes::OneOf(&["pss", "pkcs1"]), "The padding of RSA signatures");
+const RSA: Setting = Setting::both(
+    "rsa",
+    Takes::OneOf(&["pss", "pkcs1"]),
+    "The padding of RSA signatures; by default pss with raw, else pkcs1",
+);
 
 /// The scheme of a key under the settings `hash` and `rsa`; those that make no sense for it are refused. `usual` is the
 /// key's scheme in this format.

@@ -50,6 +50,11 @@ impl<'a> Source<'a> {
         Ok(Self::new(path, reader, observe))
     }
 
+    /// Takes a stream; `path` is for messages.
+    pub fn from_stream(path: &Path, stream: files::Stream, observe: impl FnMut(u64) + 'a) -> Self {
+        Self::new(path, Reader::Stream(stream), observe)
+    }
+
     /// Takes bytes in memory; `path` is for messages.
     pub fn from_bytes(path: &Path, bytes: Vec<u8>, observe: impl FnMut(u64) + 'a) -> Self {
         Self::new(path, Reader::Bytes(Zeroizing::new(bytes)), observe)

@@ -141,8 +141,7 @@ impl KeyFile {
             1 if documents[0].kind.is_private_key() => {
                 Ok(Self { path: path.to_owned(), document: documents.swap_remove(0) })
             }
-            1 => Err(wrong(documents[0].kind.noun().to_owned())),
-            count => Err(wrong(format!("a file of {count} documents"))),
+            _ => Err(wrong(files::noun_of(&documents))),
         }
     }
 

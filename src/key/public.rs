@@ -230,10 +230,10 @@ pub(super) fn read(path: &Path) -> Result<Document, Error> {
     let mut documents = files::documents(&bytes, path, "a public key")?;
     match documents.len() {
         1 => Ok(documents.swap_remove(0)),
-        count => Err(Error::File(files::Error::WrongKind {
+        _ => Err(Error::File(files::Error::WrongKind {
             path: path.to_owned(),
             wanted: "a public key",
-            found: format!("a file of {count} documents"),
+            found: files::noun_of(&documents),
         })),
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Lab, Run};
+use crate::harness::{IMAGES, Lab, Run};
 
 /// A CA, a firmware signer, a device and an image.
 fn stage() -> Lab {
@@ -300,6 +300,20 @@ fn a_wrong_command_line_is_code_2_in_three_lines() {
 }
 
 #[test]
+fn a_wrong_command_line_names_the_help_of_its_command() {
+    let lab = Lab::new();
+    for (words, command) in [
+        ("keygen", "keygen"),
+        ("ca init --no-passphrase", "ca init"),
+        ("imgtool sign in out", "imgtool sign"),
+        ("imgtool create in out", "imgtool sign"),
+        ("espsecure sign-data in", "espsecure sign-data"),
+    ] {
+        lab.refuses(words, 2, &format!("\nhint: see bulla {command} --help\n"));
+    }
+}
+
+#[test]
 fn the_same_inputs_give_the_same_bytes() {
     let lab = stage();
     for (name, flags) in [("raw", "--as raw"), ("cms", "--as cms --cert fw.pem")] {
@@ -314,6 +328,100 @@ fn the_same_inputs_give_the_same_bytes() {
         sign(&format!("1.{name}"));
         sign(&format!("2.{name}"));
         assert_eq!(lab.read(format!("1.{name}")), lab.read(format!("2.{name}")), "{name}");
+    }
+}
+
+/// Streams, overwriting, JSON and reproducibility of the images that hold their signatures.
+#[test]
+fn every_image_keeps_to_the_conventions() {
+    let lab = Lab::with_images();
+    // Within the signer's validity, which began a moment ago.
+    let epoch = "SOURCE_DATE_EPOCH=2000000000 $bulla";
+    for (format, input, flags, product, kind) in IMAGES {
+        let sign = format!("sign {input} --as {format} --key fw.key {flags}");
+        let trust = if flags.contains("--cert") { "--trust root.pem" } else { "--public-key fw.pub" };
+        let verify = format!("--as {format} {trust}");
+        // The same bytes, into a file and into a pipe, from a file or folder, or from the signed image itself.
+        lab.shell(&format!("{epoch} {sign} -o 1 && {epoch} {sign} -o - >2")).ok();
+        lab.shell(&format!("cat {product} | {epoch} {} --replace -o - >3", sign_again(&sign, input))).ok();
+        assert_eq!(lab.read("1"), lab.read("2"), "{format}");
+        assert_eq!(lab.read("1"), lab.read("3"), "{format}");
+        // What stands there is not written over unless that is said.
+        let before = lab.tree();
+        lab.refuses(&format!("{sign} -o {product}"), 1, "exists and is not overwritten");
+        assert_eq!(before, lab.tree(), "{format}");
+        let run = lab.bulla(&format!("{sign} -o 1 --force --format json")).ok();
+        assert_eq!((run.json()["schema"].as_str(), run.stderr.as_str()), (Some("bulla.sign/1"), ""), "{format}");
+        assert_eq!((&run.json()["output"], &run.json()["file"]), (&"1".into(), &input.into()), "{format}");
+        // Verified and described from a pipe as from a file; verified bytes are those that were read.
+        let run = lab.bulla(&format!("verify {product} {verify} -o copy --force --format json")).ok();
+        assert_eq!((run.json()["schema"].as_str(), run.stderr.as_str()), (Some("bulla.verify/1"), ""), "{format}");
+        assert_eq!(lab.read("copy"), lab.read(product), "{format}");
+        let piped = lab.shell(&format!("cat {product} | $bulla verify - {verify} -o copy --force --format json")).ok();
+        assert_eq!(piped.json()["file"], "-");
+        assert_eq!(piped.json()["spki_sha256"], run.json()["spki_sha256"]);
+        assert_eq!(lab.read("copy"), lab.read(product), "{format}");
+        for run in [lab.bulla(&format!("inspect {product}")), lab.shell(&format!("cat {product} | $bulla inspect -"))] {
+            assert!(run.ok().text().starts_with(&format!("{kind}\n")), "{format}");
+        }
+        // Nothing is left of a product that could not be written.
+        let before = lab.tree();
+        lab.shell(&format!("$bulla {sign} -o - >/dev/full")).exits(1).says("No space left on device");
+        lab.shell(&format!("ulimit -f 1; trap '' XFSZ; $bulla {sign} -o out")).exits(1).says("File too large");
+        assert_eq!(before, lab.tree(), "{format}");
+        lab.shell("rm 1 2 3 copy").ok();
+    }
+}
+
+/// The words that sign a signed image from standard input, of which all that is about its content is gone.
+fn sign_again(sign: &str, input: &str) -> String {
+    sign.replace(&format!("sign {input}"), "sign -").replace("--version 1.2.3 --pad-header", "")
+}
+
+/// Larger than what `inspect` reads at once, and none of it can be read twice.
+#[test]
+fn a_large_image_goes_through_pipes() {
+    let lab = Lab::new();
+    lab.bulla("keygen -o fw.key").ok();
+    lab.shell("truncate -s 65M app.bin").ok();
+    lab.bulla("sign app.bin --as mcuboot --version 1 --pad-header --key fw.key -o app.img").ok();
+    let run = lab.shell("cat app.img | $bulla inspect -").ok();
+    assert_eq!(run.stdout, lab.bulla("inspect app.img").ok().stdout);
+    lab.shell("cat app.bin | $bulla inspect -").exits(1).says("is larger than 64 MiB");
+    // A product that nobody takes is not made, which its pipe does not say by itself.
+    let sign = "sign app.bin --as mcuboot --version 1 --pad-header --key fw.key -o -";
+    lab.shell(&format!("$bulla {sign} | head -c 1 >start; exit ${{PIPESTATUS[0]}}")).exits(1).says("Broken pipe");
+}
+
+#[test]
+fn the_tools_that_bulla_stands_in_for_report_as_all_commands_do() {
+    let lab = Lab::with_images();
+    lab.bulla("keygen --type rsa3072 -o rsa.key").ok();
+    for (words, schema) in [
+        ("imgtool sign -k fw.key -v 1 -H 32 --pad-header -S 0x8000 app.bin out.img", "bulla.sign/1"),
+        ("imgtool verify -k fw.pub out.img", "bulla.verify/1"),
+        ("imgtool version", "bulla.imgtool.version/1"),
+        ("espsecure sign-data --version 2 -k rsa.key -o out.esp app.bin", "bulla.sign/1"),
+        ("espsecure verify-signature --version 2 -k rsa.key out.esp", "bulla.verify/1"),
+    ] {
+        let run = lab.bulla(&format!("{words} --format json")).ok();
+        assert_eq!(run.json()["schema"], schema, "{words}: {}", run.text());
+        assert_eq!(run.text(), format!("{}\n", run.json()), "one line, keys sorted");
+        assert_eq!(run.stderr, "", "{words}");
+    }
+    for (words, exit, code) in [
+        ("imgtool sign -k no.key -v 1 -H 32 --pad-header -S 0x8000 app.bin out", 1, "cannot-read"),
+        ("imgtool sign -k fw.key -v 1 -H 32 --pad-header -S 0x1000 app.bin out", 1, "no-room"),
+        ("imgtool sign -k fw.key -v x -H 32 --pad-header -S 0x8000 app.bin out", 2, "usage"),
+        ("imgtool verify -k app.bin app.img", 1, "wrong-type"),
+        ("espsecure sign-data --version 2 -k no.key -o out app.bin", 1, "cannot-read"),
+        ("espsecure verify-signature --version 2 -k app.bin app.esp", 1, "wrong-type"),
+    ] {
+        let before = lab.tree();
+        let run = lab.bulla(&format!("{words} --format json")).exits(exit);
+        assert_eq!((&run.json()["schema"], &run.json()["code"]), (&"bulla.error/1".into(), &code.into()), "{words}");
+        assert_eq!(run.stderr, "", "{words}");
+        assert_eq!(before, lab.tree(), "{words}");
     }
 }
 

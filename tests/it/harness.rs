@@ -138,6 +138,48 @@ impl Lab {
     }
 }
 
+/// The formats of images that hold their signatures: the name, what is signed of a [lab](Lab::with_images), how, the
+/// product, and what it is called.
+pub const IMAGES: [(&str, &str, &str, &str, &str); 4] = [
+    ("mcuboot", "app.bin", "--version 1.2.3 --pad-header", "app.img", "MCUboot image"),
+    ("esp32", "app.bin", "", "app.esp", "ESP32 Secure Boot v2 image"),
+    ("rauc", "bundle", "--cert fw.pem", "app.raucb", "RAUC bundle"),
+    ("swupdate", "update", "--cert fw.pem", "app.swu", "SWUpdate archive"),
+];
+
+impl Lab {
+    /// A [CA](Self::with_ca) with `root.pem` and `fw.pub`, and an image of each of [`IMAGES`], signed by `fw.key`.
+    pub fn with_images() -> Self {
+        let lab = Self::with_ca();
+        let image: Vec<u8> = (0..5000_u32).flat_map(u32::to_be_bytes).collect();
+        for folder in ["bundle", "update"] {
+            std::fs::create_dir(lab.path(folder)).expect("a folder");
+        }
+        for name in ["app.bin", "bundle/app.bin", "update/app.bin"] {
+            lab.write(name, &image);
+        }
+        let digest = lab.judge("openssl dgst -r -sha256 app.bin").ok().text();
+        let digest = digest.split(' ').next().expect("a digest");
+        lab.write(
+            "bundle/manifest.raucm",
+            "[update]\ncompatible=board\nversion=1.2.3\n\n[image.app]\nfilename=app.bin\n",
+        );
+        lab.write(
+            "update/sw-description",
+            format!(
+                "software = {{ version = \"1.2.3\"; hardware-compatibility = [ \"1.0\" ]; images: ( {{ \
+                 filename = \"app.bin\"; device = \"/dev/mtd0\"; sha256 = \"{digest}\"; }} ); }}\n"
+            ),
+        );
+        lab.write("root.pem", lab.read("acme/firmware/root.pem"));
+        lab.bulla("keygen --public fw.key -o fw.pub").ok();
+        for (format, input, flags, product, _) in IMAGES {
+            lab.bulla(&format!("sign {input} --as {format} --key fw.key {flags} -o {product}")).ok();
+        }
+        lab
+    }
+}
+
 /// Whether a file belongs to the database of a CA.
 fn is_record(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "ca.db" || name == "ca.lock")

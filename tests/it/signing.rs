@@ -1,6 +1,6 @@
 //! Signing in two steps, and what is asked of a signer and an image beyond a signature.
 
-use crate::harness::{Lab, Run};
+use crate::harness::{IMAGES, Lab, Run};
 
 /// A firmware signer `fw`, its public key `fw.pub`, the root that vouches for it, and an image.
 fn stage() -> Lab {
@@ -11,26 +11,16 @@ fn stage() -> Lab {
     lab
 }
 
-/// Has openssl sign what was prepared as `NAME`, into `NAME.sig`.
-fn openssl_signs(lab: &Lab, name: &str, key: &str) -> Run {
+/// Prepares a signature as `NAME`, and has openssl make it into `NAME.sig`, by the line that is printed for that.
+fn prepares_for_openssl(lab: &Lab, words: &str, name: &str, key: &str) -> Run {
+    let said = lab.bulla(&format!("{words} --prepare {name}")).ok().stderr;
     let prepared: serde_json::Value = serde_json::from_slice(&lab.read(format!("{name}.json"))).expect("JSON");
     let tbs = lab.read(format!("{name}.tbs"));
     let hex: String = tbs.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(prepared["to_be_signed"], hex, "the two files say the same");
-    let hash = prepared["hash"].as_str();
-    let scheme = prepared["scheme"].as_str().expect("a scheme");
-    let padding = if scheme.starts_with("rsa-pss") {
-        "-pkeyopt rsa_padding_mode:pss -pkeyopt rsa_pss_saltlen:digest"
-    } else {
-        ""
-    };
-    let how = match (prepared["input"].as_str(), hash) {
-        (Some("digest"), Some(hash)) => format!("-pkeyopt digest:{hash} {padding}"),
-        (Some("message"), Some(hash)) => format!("-rawin -digest {hash} {padding}"),
-        (Some("message"), None) => "-rawin".to_owned(),
-        other => panic!("{other:?}"),
-    };
-    lab.judge(&format!("openssl pkeyutl -sign -inkey {key} {how} -in {name}.tbs -out {name}.sig")).ok()
+    let line = said.lines().find_map(|line| line.strip_prefix("  openssl ")).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.ends_with(&format!(" -in {name}.tbs -out {name}.sig")), "{line}");
+    lab.judge(&format!("openssl {}", line.replace("KEY", key))).ok()
 }
 
 #[test]
@@ -51,8 +41,7 @@ fn a_key_that_is_elsewhere_signs_in_two_steps() {
         lab.bulla(&format!("keygen --type {key_type} -o k.key")).ok();
         lab.bulla("keygen --public k.key -o k.pub").ok();
         lab.bulla(&format!("enroll --key k.key --profile firmware --cn n{number} --ca acme -o k.pem")).ok();
-        lab.bulla(&format!("sign app.bin {flags} --public-key k.pub --prepare a")).ok();
-        openssl_signs(&lab, "a", "k.key");
+        prepares_for_openssl(&lab, &format!("sign app.bin {flags} --public-key k.pub"), "a", "k.key");
         let run = lab.bulla("sign app.bin --attach a.json --signature a.sig -o a.out --format json").ok();
         assert_eq!(run.json()["as"], flags.split(' ').nth(1).expect("a format"), "{case}");
         let verify = flags.replace(" --cert k.pem", "").replace(" --rsa pss", "");
@@ -64,10 +53,10 @@ fn a_key_that_is_elsewhere_signs_in_two_steps() {
 fn nothing_is_attached_that_does_not_hold() {
     let lab = stage();
     lab.bulla("keygen -o other.key").ok();
-    lab.bulla("sign app.bin --as raw --public-key fw.pub --prepare a").ok();
-    openssl_signs(&lab, "a", "other.key");
+    let prepare = "sign app.bin --as raw --public-key fw.pub --force";
+    prepares_for_openssl(&lab, prepare, "a", "other.key");
     lab.refuses("sign app.bin --attach a.json --signature a.sig -o out", 3, "signature does not match");
-    openssl_signs(&lab, "a", "fw.key");
+    prepares_for_openssl(&lab, prepare, "a", "fw.key");
     lab.write("other.bin", "firmwarf");
     let differs = "not the one for which the signature was prepared";
     lab.refuses("sign other.bin --attach a.json --signature a.sig -o out", 3, differs);
@@ -78,6 +67,8 @@ fn nothing_is_attached_that_does_not_hold() {
     lab.refuses("sign app.bin --as raw --key fw.key --prepare b", 2, "");
     lab.refuses("sign app.bin --as raw --prepare b", 2, "--prepare needs --public-key");
     lab.refuses("sign app.bin --attach a.json --signature a.sig", 2, "--output");
+    lab.refuses("sign app.bin --attach a.json --signature a.sig --ecdsa der -o out", 2, "--ecdsa belongs to --prepare");
+    lab.refuses("sign app.bin --as raw --public-key fw.pub --prepare b -o out", 2, "-o is for --attach");
     lab.bulla("sign app.bin --attach a.json --signature a.sig -o out").ok();
     lab.bulla("verify app.bin --as raw --signature out --public-key fw.pub").ok();
 }
@@ -157,5 +148,66 @@ fn what_the_image_does_not_say_is_not_waved_through() {
             .bulla(&format!("verify app.bin --as raw --signature app.sig --public-key fw.pub {demand} --format json"))
             .exits(3);
         assert_eq!(run.json()["code"], code);
+    }
+}
+
+/// Whoever gives the wrong format is told the right one, whether the image is verified or signed.
+#[test]
+fn an_image_of_another_format_is_called_by_its_name() {
+    let lab = Lab::with_images();
+    for (format, _, _, product, kind) in IMAGES {
+        for (other, _, other_flags, ..) in IMAGES.into_iter().filter(|(other, ..)| *other != format) {
+            let words = format!("the file is of another format: {kind}, --as {format}");
+            let verify = format!("verify {product} --as {other} --cert fw.pem");
+            let run = lab.bulla(&verify).exits(3);
+            assert!(run.text().ends_with(&format!(")\nhint: {words}\n")), "{verify}: {}", run.text());
+            assert_eq!(lab.bulla(&format!("{verify} --format json")).exits(3).json()["hint"], *words);
+            let sign = format!("sign {product} --as {other} --key fw.key {}", other_flags.replace("--pad-header", ""));
+            if other == "esp32" {
+                // Whatever stands in flash can be signed there.
+                let run = lab.bulla(&format!("{sign} -o signed --force")).ok();
+                assert!(run.stderr.contains(&format!("bulla: warning: {words}\n")), "{sign}: {}", run.stderr);
+            } else {
+                lab.refuses(&format!("{sign} -o out"), 1, &format!("\nhint: {words}\n"));
+            }
+        }
+        // Its own format does not say so, nor does a signature over any file.
+        lab.shell(&format!("head -c -1 {product} >short")).ok();
+        let run = lab.bulla(&format!("verify short --as {format} --cert fw.pem")).exits(3);
+        assert!(!run.text().contains("another format"), "{}", run.text());
+        let run = lab.bulla(&format!("sign {product} --as raw --key fw.key  -o -")).ok();
+        assert!(!run.stderr.contains("another format"), "{}", run.stderr);
+    }
+}
+
+/// Whoever gives one half of a key for the other, or a certificate, is told what it is and how to get what is wanted.
+#[test]
+fn a_key_of_the_wrong_half_is_called_by_its_name() {
+    let lab = Lab::with_images();
+    lab.write("pass", "correct horse");
+    lab.bulla("keygen --passphrase-from file:pass -o locked.key").ok();
+    let leaf = String::from_utf8_lossy(&lab.read("fw.pem")).into_owned();
+    lab.write("leaf.pem", leaf.split_inclusive("-----END CERTIFICATE-----\n").next().expect("a certificate"));
+    let verify = "verify app.img --as mcuboot --public-key";
+    let sign = "sign app.bin --as mcuboot --version 1 --pad-header -o out";
+    for (words, exit, message) in [
+        (
+            format!("{verify} fw.key"),
+            1,
+            "fw.key is a private key, not a public key\nhint: write its public half: bulla",
+        ),
+        (format!("{verify} locked.key"), 1, "an encrypted private key, not a public key\nhint: write its public half"),
+        (
+            format!("{verify} fw.pem"),
+            1,
+            "a chain of 3 certificates, not a public key\nhint: verify takes it with --cert",
+        ),
+        (format!("{verify} leaf.pem"), 1, "leaf.pem is a certificate, not a public key\nhint: verify takes it"),
+        (format!("{sign} --key fw.pub"), 1, "fw.pub is a public key, not a private key"),
+        (format!("{sign} --key fw.pem"), 1, "fw.pem is a chain of 3 certificates, not a private key"),
+        (format!("{sign} --key fw.key --encrypt locked.key"), 4, "hint: give its public half: bulla keygen --public"),
+        ("sign app.img --as mcuboot --remove fw.key -o out".to_owned(), 1, "hint: write its public half"),
+    ] {
+        lab.refuses(&words, exit, message);
     }
 }

@@ -107,11 +107,10 @@ pub fn plain(anatomy: &Anatomy, settings: &Settings) -> Result<Layout, Fault> {
     if !anatomy.header.has(flag::ENCRYPTED) || settings.has("clear") {
         return Ok(whole);
     }
-    let Some(path) = settings.text("decrypt-key") else {
+    let Some(decrypter) = settings.decrypter("decrypt-key")? else {
         return Err(Bad::new("encrypted", "the image is encrypted, and no key was given that opens it").into());
     };
-    let decrypter = KeyFile::read(&KeyRef::File(path.into()))?.open_decrypter(None)?;
-    let key = open(anatomy, &decrypter)?;
+    let key = open(anatomy, decrypter.as_ref())?;
     let start = u64::from(anatomy.header.header_size);
     let end = start + u64::from(anatomy.header.image_size);
     let layout = Layout::new([Piece::Span(start..end)]);

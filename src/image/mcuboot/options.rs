@@ -9,21 +9,25 @@ use crate::key::{Hash, uuid5};
 
 /// Every setting of the format.
 pub const SETTINGS: &[Setting] = &[
-    Setting::signing("version", Takes::One("VERSION"), "The image's version, as 1.2.3+4"),
+    Setting::signing("version", Takes::One("VERSION"), "The image's version, as 1.2.3+4; needed for a new image"),
     Setting::signing("header-size", Takes::One("BYTES"), "The size of the header, 32 by default"),
     Setting::signing("pad-header", Takes::Nothing, "Put the header before the image instead of into its blank start"),
-    Setting::both("slot-size", Takes::One("BYTES"), "The size of the slot that the image has to fit"),
+    Setting::both("slot-size", Takes::One("BYTES"), "The size of the slot; image and trailer have to fit in it"),
     Setting::both(
         "align",
         Takes::OneOf(&["1", "2", "4", "8", "16", "32"]),
-        "What the flash writes at once, 1 by default",
+        "The bytes that the flash writes at once, 1 by default",
     ),
-    Setting::both("max-align", Takes::OneOf(&["8", "16", "32"]), "The same of both slots, where that is above 8"),
+    Setting::both(
+        "max-align",
+        Takes::OneOf(&["8", "16", "32"]),
+        "The larger such number of the two slots, where it is above 8",
+    ),
     Setting::both("max-sectors", Takes::One("NUMBER"), "The sectors that a swap can move, 128 by default"),
     Setting::both("overwrite-only", Takes::Nothing, "Upgrades overwrite, so that the trailer has no swap status"),
     Setting::signing("pad", Takes::Nothing, "Fill the slot, with a trailer that asks for an upgrade"),
-    Setting::signing("confirm", Takes::Nothing, "The same for an image that stays after its first boot"),
-    Setting::signing("test", Takes::Nothing, "The same for an image that is tried once"),
+    Setting::signing("confirm", Takes::Nothing, "Like --pad, for an image that stays after its first boot"),
+    Setting::signing("test", Takes::Nothing, "Like --pad, for an image that is tried once"),
     Setting::signing(
         "security-counter",
         Takes::One("NUMBER|auto"),
@@ -45,21 +49,25 @@ pub const SETTINGS: &[Setting] = &[
     Setting::signing("hex-addr", Takes::One("ADDRESS"), "The address where the product starts in Intel HEX"),
     Setting::both("erased-val", Takes::OneOf(&["0", "0xff"]), "What erased flash reads as, 0xff by default"),
     Setting::signing("pad-sig", Takes::Nothing, "Pad an ECDSA signature with zeros, for MCUboot before 1.5"),
-    Setting::both("endian", Takes::OneOf(&["little", "big"]), "The byte order of the device"),
+    Setting::both("endian", Takes::OneOf(&["little", "big"]), "The byte order of the device, little by default"),
     Setting::both("non-bootable", Takes::Nothing, "The image is a part that does not boot alone"),
     Setting::both(
         "public-key-format",
         Takes::OneOf(&["hash", "full"]),
-        "How the image names its key: by hash, or in full",
+        "How the image names its key: by hash, as by default, or in full",
     ),
     Setting::both("pure", Takes::Nothing, "Ed25519 signs the image itself and not its digest"),
     HASH,
-    Setting::signing("encrypt", Takes::One("FILE"), "Encrypt the payload to the device's public key"),
+    Setting::signing(
+        "encrypt",
+        Takes::One("FILE"),
+        "Encrypt the payload to the device's public key: RSA-2048, P-256 or X25519",
+    ),
     Setting::signing("encrypt-keylen", Takes::OneOf(&["128", "256"]), "The bits of the AES key, 128 by default"),
     Setting::signing("hmac-sha", Takes::OneOf(&["256", "512"]), "The SHA that guards the AES key, 256 by default"),
     Setting::both("clear", Takes::Nothing, "The payload stays clear, for the primary slot of a device that encrypts"),
     Setting::both("save-enctlv", Takes::Nothing, "The trailer keeps encrypted keys, and so has to be larger"),
-    Setting::both("decrypt-key", Takes::One("FILE"), "The device's private key, which opens an encrypted image"),
+    Setting::both("decrypt-key", Takes::PrivateKey, "The device's private key, which opens an encrypted image"),
     Setting::signing("unsigned", Takes::Nothing, "Make an image without a signature"),
 ];
 

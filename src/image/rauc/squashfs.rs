@@ -3,7 +3,7 @@
 //! They open files without a name by way of `/proc`, so that nothing is left behind whatever becomes of the process.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -70,14 +70,15 @@ pub fn make(folder: &Path, manifest: &Manifest) -> Result<File, Error> {
     let mut command = Command::new(NAME);
     command
         .args([folder.as_os_str(), path_of(&made).as_ref()])
-        // Errors that it would pass over leave files out, or empty.
-        .args(["-noappend", "-exit-on-error", "-no-progress", "-quiet"])
+        // Errors that it would pass over leave files out, or empty. Its progress goes nowhere, but writing it ends the
+        // program where this one was killed.
+        .args(["-noappend", "-exit-on-error", "-quiet"])
         .args(["-all-root", "-no-xattrs", "-all-time", "0", "-mkfs-time", "0"])
         .args(["-p", &format!("{MANIFEST} f 0644 0 0 cat {}", path_of(&completed))])
         .args(["-e", MANIFEST])
         // It takes times from one place alone.
         .env_remove("SOURCE_DATE_EPOCH");
-    run(NAME, &mut command)?.map_err(|why| Error::Program { name: NAME, why })?;
+    run(NAME, &mut command, false)?.map_err(|why| Error::Program { name: NAME, why })?;
     Ok(made)
 }
 
@@ -88,7 +89,7 @@ pub fn manifest(source: &Source<'_>) -> Result<Result<Vec<u8>, String>, Error> {
     let file = source.file()?;
     let mut command = Command::new(NAME);
     command.args(["-no-progress", "-cat", &path_of(&file), MANIFEST]);
-    run(NAME, &mut command)
+    run(NAME, &mut command, true)
 }
 
 /// A path by which another process opens a file of this one.
@@ -96,9 +97,9 @@ fn path_of(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-/// Runs a program and returns what it wrote, at most what a manifest may have; where it failed, its last words.
-fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, String>, Error> {
-    let aside = |source| Error::Aside { source };
+/// Runs a program and returns what it wrote where that is wanted, at most what a manifest may have; where it failed, its last words, or
+/// how it ended where it has none.
+fn run(name: &'static str, command: &mut Command, is_wanted: bool) -> Result<Result<Vec<u8>, String>, Error> {
     let failed = |error: std::io::Error| {
         let why = match error.kind() {
             std::io::ErrorKind::NotFound => "it is not installed (squashfs-tools)".to_owned(),
@@ -106,12 +107,15 @@ fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, Stri
         };
         Error::Program { name, why }
     };
-    let mut said = files::unnamed().map_err(aside)?;
-    let errors = said.try_clone().map_err(aside)?;
-    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
+    // Beside its output, and not into a file: the disk that is full is what it may have to speak of.
+    let words = child.stderr.take().map(|stderr| std::thread::spawn(move || words_of(stderr)));
     let mut written = Vec::new();
-    let read = child.stdout.take().map(|stdout| stdout.take(LIMIT + 1).read_to_end(&mut written));
+    let read = child.stdout.take().map(|mut stdout| match is_wanted {
+        true => stdout.take(LIMIT + 1).read_to_end(&mut written).map(drop),
+        false => std::io::copy(&mut stdout, &mut std::io::sink()).map(drop),
+    });
     let is_whole = written.len() as u64 <= LIMIT && matches!(read, Some(Ok(_)));
     if !is_whole {
         // It may be at its end already.
@@ -124,10 +128,18 @@ fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, Stri
     if status.success() {
         return Ok(Ok(written));
     }
+    let words = words.and_then(|words| words.join().ok()).unwrap_or_default();
+    // The reason, and what came of it.
+    let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.get(lines.len().saturating_sub(2)..).unwrap_or_default().join("; ");
+    Ok(Err(if last.is_empty() { status.to_string() } else { files::printable(&last) }))
+}
+
+/// What a program writes, at most as much as a manifest may have; the rest is taken from it too, so that it does not wait.
+fn words_of(mut stream: impl Read) -> String {
     let mut words = Vec::new();
-    said.seek(SeekFrom::Start(0)).map_err(aside)?;
-    said.take(LIMIT).read_to_end(&mut words).map_err(aside)?;
-    let words = String::from_utf8_lossy(&words);
-    let last = words.lines().rev().map(str::trim).find(|line| !line.is_empty());
-    Ok(Err(files::printable(last.unwrap_or("it does not say why"))))
+    // What was read until then is as good.
+    let _ = stream.by_ref().take(LIMIT).read_to_end(&mut words);
+    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    String::from_utf8_lossy(&words).into_owned()
 }

@@ -50,6 +50,13 @@ const CERT_PURPOSE: Setting = Setting::verifying(
     "The extKeyUsage that the device asks for; by default emailProtection, or none",
 );
 
+/// The option of that name in the build of a device (`crypto/Kconfig`), which libraries other than OpenSSL imply.
+const IGNORE_ADDITIONAL_CERTS: Setting = Setting::verifying(
+    "ignore-additional-certs",
+    Takes::Nothing,
+    "The device is built with CMS_IGNORE_ADDITIONAL_CERTS, as Debian's: --trust has to have all issuers",
+);
+
 const SELECT: Setting = Setting::verifying(
     "select",
     Takes::One("SET,MODE"),
@@ -62,11 +69,19 @@ impl ImageFormat for Swupdate {
     }
 
     fn about(&self) -> &'static str {
-        "An archive for SWUpdate, .swu, or a folder to make one of"
+        "Update archive of SWUpdate, made of a folder or an archive"
     }
 
     fn settings(&self) -> &'static [Setting] {
-        &[Setting { at: At::Signing, ..HASH }, Setting { at: At::Signing, ..RSA }, CERT_PURPOSE, SELECT]
+        const {
+            &[
+                Setting { at: At::Signing, ..HASH },
+                Setting { at: At::Signing, ..RSA },
+                CERT_PURPOSE,
+                IGNORE_ADDITIONAL_CERTS,
+                SELECT,
+            ]
+        }
     }
 
     fn is_cms(&self) -> bool {
@@ -102,11 +117,15 @@ impl ImageFormat for Swupdate {
             Some("codeSigning") => purpose::codesign,
             _ => purpose::smimesign,
         };
+        let ignores_others = settings.has(IGNORE_ADDITIONAL_CERTS.name);
         let selection = settings.text("select").map(selection).transpose()?;
         let hardware = evidence.policy.demands.hardware.as_deref().map(board_and_revision).transpose()?;
         let board = hardware.map(|(board, _)| board.to_owned());
         let (mut signatory, update) = read(source, evidence)?;
         signatory.rule = Some(rule);
+        if ignores_others {
+            signatory.certificates.clear();
+        }
         Ok(Reading {
             signatories: vec![signatory],
             facts: Facts::default(),

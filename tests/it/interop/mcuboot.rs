@@ -693,6 +693,7 @@ fn an_image_can_have_several_signatures() {
     lab.refuses("sign two --as mcuboot --key ed25519.key --add -o o", 1, "a signature of this key");
     lab.refuses("sign two --as mcuboot --key p384.key --add -o o", 1, "sha256 digest");
     lab.refuses("sign two --as mcuboot --remove rsa2048.pub -o o", 1, "no signature of this key");
+    lab.refuses("sign two --as mcuboot --remove ed25519.pub --hex -o o", 2, "--hex does not go with --remove");
     lab.refuses("sign two --as mcuboot --key rsa2048.key --add --version 2 -o o", 2, "--version");
     lab.refuses("sign app.bin --as mcuboot --key rsa2048.key --add -o o", 1, "is not signed");
     // Another signature would not fit before the trailer.

@@ -190,6 +190,39 @@ fn an_encrypted_image_is_signed_in_two_steps() {
 }
 
 #[test]
+fn the_key_that_opens_an_image_may_need_a_passphrase() {
+    let lab = with_keys(&["p256", "ed25519"]);
+    ours(&lab, 2, "", "one");
+    lab.write("pass", "correct horse\n");
+    lab.write("wrong", "battery staple\n");
+    openssl(&lab, "pkcs8 -topk8 -v2 aes-256-cbc -in p256.key -passout file:pass -out locked.key").ok();
+    lab.shell("chmod 600 locked.key").ok();
+    let (locked, from) = ("--decrypt-key locked.key", "--decrypt-passphrase-from");
+    verifies(&lab, "one", "p256", &format!("{locked} {from} file:pass")).ok();
+    // A key that is not encrypted leaves the passphrase alone, as with every flag for one.
+    verifies(&lab, "one", "p256", &format!("--decrypt-key p256.key {from} file:pass")).ok();
+    for (flags, code, words) in [
+        (locked.to_owned(), 4, "hint: add --decrypt-passphrase-from"),
+        (format!("{locked} {from} file:wrong"), 4, "the passphrase does not open locked.key"),
+        (format!("{from} file:pass"), 2, "--decrypt-passphrase-from needs --decrypt-key"),
+    ] {
+        lab.refuses(&format!("verify one --as mcuboot --public-key p256.pub {flags}"), code, words);
+        lab.refuses(&format!("sign one --as mcuboot --key ed25519.key --add {flags} -o two"), code, words);
+    }
+    signs(&lab, "one", "ed25519", &format!("--add {locked} {from} file:pass"), "two").ok();
+    verifies(&lab, "two", "ed25519", "--decrypt-key p256.key").ok();
+    // In two steps each opens the image, and the passphrase stands in neither file between them.
+    let prepare = format!("--add {locked} {from} file:pass --prepare step");
+    lab.bulla(&format!("sign one --as mcuboot --public-key ed25519.pub {prepare}")).ok();
+    assert!(!String::from_utf8_lossy(&lab.read("step.json")).contains("pass"));
+    openssl(&lab, "pkeyutl -sign -inkey ed25519.key -rawin -in step.tbs -out step.sig").ok();
+    let attach = "sign one --attach step.json --signature step.sig";
+    lab.refuses(&format!("{attach} -o three"), 4, "hint: add --decrypt-passphrase-from");
+    lab.bulla(&format!("{attach} {from} file:pass -o three")).ok();
+    assert_eq!(lab.read("three"), lab.read("two"));
+}
+
+#[test]
 fn what_no_device_opens_is_not_made() {
     let lab = with_keys(&[&EVERY[..], &["p384", "other-p384"]].concat());
     for (flags, code, words) in [

@@ -628,3 +628,35 @@ fn without_squashfs_tools_nothing_is_guessed() {
     assert!(found["manifest"].as_str().expect("a remark").starts_with("not read"));
     assert_eq!(refused(bulla(&format!("{verify} --hardware board"))), "hardware");
 }
+
+/// A stand-in for mksquashfs says how far it is, as that does, and would go on for long.
+#[test]
+fn what_makes_the_file_system_ends_with_the_command_that_is_killed() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let lab = Lab::with_images();
+    std::fs::create_dir(lab.path("bin")).expect("a folder");
+    let script = "#!/bin/sh\ncase \"$*\" in *-no-progress*) exec sleep 60 ;; esac\n\
+        echo $$ >pid.new; mv pid.new pid; while :; do printf .; sleep 0.05; done\n";
+    lab.write("bin/mksquashfs", script);
+    lab.shell("chmod 755 bin/mksquashfs").ok();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bulla"));
+    command.args("sign bundle --as rauc --key fw.key --cert fw.pem -o out".split(' ')).current_dir(lab.path(""));
+    let path = format!("{}:{}", lab.path("bin").display(), std::env::var("PATH").expect("a path"));
+    let mut bulla = command.env("PATH", path).spawn().expect("bulla");
+    let soon = |what: &str, is_so: &dyn Fn() -> bool| {
+        let started = std::time::Instant::now();
+        while !is_so() {
+            assert!(started.elapsed().as_secs() < 20, "{what}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    soon("it is started", &|| lab.has("pid"));
+    kill_process(Pid::from_child(&bulla), Signal::TERM).expect("a signal");
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&bulla.wait().expect("an end")), Some(15));
+    let pid = String::from_utf8_lossy(&lab.read("pid")).trim().to_owned();
+    soon("it has ended", &|| {
+        // Whoever takes over the processes of the dead may leave it unburied.
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "))
+    });
+    assert!(!lab.has("out"));
+}

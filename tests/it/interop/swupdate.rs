@@ -151,6 +151,23 @@ fn case(name: &str, accepts: Accepts, words: &'static str) -> Case {
     Case { name: format!("{name}.swu"), accepts, words, flags: ("", "") }
 }
 
+/// The judge takes the signer's certificate alone from the message, so that its own file has to have the issuers.
+#[test]
+fn a_device_that_ignores_additional_certificates_wants_the_issuers_in_its_file() {
+    let lab = lab();
+    ours_signs(&lab, "update", "fw", "", "fw.swu").ok();
+    let root = ("--ignore-additional-certs", "-k acme/firmware/root.pem");
+    let whole = ("--ignore-additional-certs --trust trust.pem", "-k trust.pem");
+    judge_all(
+        &lab,
+        &[
+            Case { flags: root, ..case("fw", Nobody, "untrusted") },
+            Case { flags: whole, ..case("fw", Both, "version    1.0.0") },
+        ],
+    );
+    ours_verifies(&lab, "fw.swu", DEVICE).ok();
+}
+
 #[test]
 fn swupdate_accepts_what_bulla_signs() {
     let lab = lab();
