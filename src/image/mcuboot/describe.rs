@@ -6,7 +6,7 @@ use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
 use super::trailer::{Ending, USUAL_ALIGN};
-use super::{Description, Error, MESSAGE_LIMIT, Source, hex, hex_digits};
+use super::{Description, Error, Source, hex, hex_digits};
 use crate::key::Hash;
 
 /// The most bytes of a value that are shown.
@@ -14,16 +14,15 @@ const SHOWN: usize = 64;
 
 /// Describes an image, in Intel HEX too. The source stays as it is, for other formats.
 pub fn describe(source: &mut Source<'_>) -> Result<Option<Description>, Error> {
-    let length = source.seekable()?;
-    if source.span(0..1)? != b":" || length > MESSAGE_LIMIT {
-        return of_bytes(source, None);
-    }
-    let text = source.span(0..length)?;
-    let mut observe = |_| {};
-    let mut decoded = Source::from_bytes(source.path(), text, &mut observe);
-    match hex::decode(&mut decoded, super::options::ERASED) {
-        Ok(Ok(Some(base))) => of_bytes(&mut decoded, Some(base)),
-        _ => Ok(None),
+    match hex::read(source, super::options::ERASED) {
+        Ok(Ok(Some((base, image)))) => {
+            let mut observe = |_| {};
+            of_bytes(&mut Source::from_bytes(source.path(), image, &mut observe), Some(base))
+        }
+        Ok(Ok(None)) => of_bytes(source, None),
+        // Text that is not an image.
+        Ok(Err(_)) | Err(Error::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
