@@ -51,15 +51,17 @@ const WANTED: &str = "a key, request, certificate, revocation list or CMS messag
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let mut observe = |_| {};
     // An image may be larger than what is read at once, and its first bytes say what it is.
-    let image = match files::size(&args.file) {
-        Some(size) if size > DOCUMENT_LIMIT => image(&mut Source::open(&args.file, &mut observe)?)?,
-        _ => None,
+    let is_stream = match files::size(&args.file) {
+        Some(size) if size > 0 => {
+            if let Some(found) = image(&mut Source::open(&args.file, &mut observe)?)? {
+                return context.answer(started(args).part("documents", found), 0);
+            }
+            false
+        }
+        _ => true,
     };
-    let bytes = match image {
-        Some(found) => return context.answer(started(args).part("documents", found), 0),
-        None => files::read("file", &args.file, DOCUMENT_LIMIT)?,
-    };
-    if let Some(found) = image_in(&bytes, args)? {
+    let bytes = files::read("file", &args.file, DOCUMENT_LIMIT)?;
+    if is_stream && let Some(found) = image_in(&bytes, args)? {
         return context.answer(started(args).part("documents", found), 0);
     }
     let documents = files::documents(&bytes, &args.file, WANTED)?;
