@@ -7,6 +7,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::manifest::{LIMIT, Manifest};
 use super::verity::BLOCK;
@@ -15,6 +18,10 @@ use crate::files;
 
 /// The name of the manifest in a bundle.
 pub const MANIFEST: &str = "manifest.raucm";
+
+/// The longest that a manifest may take to be read: it stands in the first blocks of a table. Of what hangs a device makes
+/// nothing either.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The size of the superblock.
 const SUPERBLOCK: u64 = 96;
@@ -78,7 +85,7 @@ pub fn make(folder: &Path, manifest: &Manifest) -> Result<File, Error> {
         .args(["-e", MANIFEST])
         // It takes times from one place alone.
         .env_remove("SOURCE_DATE_EPOCH");
-    run(NAME, &mut command)?.map_err(|why| Error::Program { name: NAME, why })?;
+    run(NAME, &mut command, None)?.map_err(|why| Error::Program { name: NAME, why })?;
     Ok(made)
 }
 
@@ -89,7 +96,7 @@ pub fn manifest(source: &Source<'_>) -> Result<Result<Vec<u8>, String>, Error> {
     let file = source.file()?;
     let mut command = Command::new(NAME);
     command.args(["-no-progress", "-cat", &path_of(&file), MANIFEST]);
-    run(NAME, &mut command)
+    run(NAME, &mut command, Some(PATIENCE))
 }
 
 /// A path by which another process opens a file of this one.
@@ -97,8 +104,13 @@ fn path_of(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-/// Runs a program and returns what it wrote, at most what a manifest may have; where it failed, its last words.
-fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, String>, Error> {
+/// Runs a program and returns what it wrote, at most what a manifest may have; where it failed, its last words. Where it
+/// takes longer than `patience`, it is ended.
+pub fn run(
+    name: &'static str,
+    command: &mut Command,
+    patience: Option<Duration>,
+) -> Result<Result<Vec<u8>, String>, Error> {
     let aside = |source| Error::Aside { source };
     let failed = |error: std::io::Error| {
         let why = match error.kind() {
@@ -111,17 +123,39 @@ fn run(name: &'static str, command: &mut Command) -> Result<Result<Vec<u8>, Stri
     let errors = said.try_clone().map_err(aside)?;
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
     let mut child = command.spawn().map_err(failed)?;
-    let mut written = Vec::new();
-    let read = child.stdout.take().map(|stdout| stdout.take(LIMIT + 1).read_to_end(&mut written));
-    let is_whole = written.len() as u64 <= LIMIT && matches!(read, Some(Ok(_)));
-    if !is_whole {
-        // It may be at its end already.
+    let started = Instant::now();
+    let stdout = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    // By itself, since what the program started may hold its output open beyond its end.
+    thread::spawn(move || {
+        let mut written = Vec::new();
+        let read = stdout.map(|stdout| stdout.take(LIMIT + 1).read_to_end(&mut written));
+        // Nobody waits for it any more where that took too long.
+        let _ = sender.send((matches!(read, Some(Ok(_))), written));
+    });
+    let read = match patience {
+        Some(patience) => receiver.recv_timeout(patience).ok(),
+        None => receiver.recv().ok(),
+    };
+    let is_whole = matches!(&read, Some((true, written)) if written.len() as u64 <= LIMIT);
+    let is_late = || patience.is_some_and(|patience| started.elapsed() >= patience);
+    while is_whole && !is_late() && child.try_wait().map_err(failed)?.is_none() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let has_ended = is_whole && child.try_wait().map_err(failed)?.is_some();
+    if !has_ended {
+        // It may be at its end by now.
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;
-    if !is_whole {
-        return Ok(Err(format!("{name} wrote more than {} KiB", LIMIT >> 10)));
-    }
+    let written = match read {
+        Some((_, written)) if has_ended => written,
+        Some(_) if !is_whole => return Ok(Err(format!("{name} wrote more than {} KiB", LIMIT >> 10))),
+        _ => {
+            let why = format!("it did not end within {} seconds", patience.unwrap_or_default().as_secs());
+            return Err(Error::Program { name, why });
+        }
+    };
     if status.success() {
         return Ok(Ok(written));
     }
