@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::squashfs::MANIFEST;
 use super::{Error, Facts, Unfit};
+use crate::files::Folder;
 use crate::image::prepared::{from_hex, hex};
 use crate::key::{Hash, Hasher};
 
@@ -440,7 +441,7 @@ fn open(folder: &Path, name: &str) -> Result<File, Error> {
     if !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return Err(unfit(format!("{name} is not a file of the folder")));
     }
-    File::open(&path).map_err(|source| Error::Read { path, source })
+    Folder::open(folder).and_then(|folder| folder.file(name)).map_err(|source| Error::Read { path, source })
 }
 
 /// The SHA-256 and the size of a file in a folder, as a manifest has them.
