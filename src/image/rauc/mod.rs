@@ -23,7 +23,7 @@ use crate::image::format::ChainRule;
 use crate::key::{Hash, KeyType};
 use crate::x509::Chain;
 
-use bundle::{Bundle, ENCRYPTED, check_verity};
+use bundle::{Bundle, ENCRYPTED, check_verity, inner_manifest};
 use manifest::{BundleFormat, Manifest, VerityKeys, unfit};
 use verity::Shape;
 
@@ -277,7 +277,10 @@ fn resigned(
     }
     let checked = match &bundle.message.content {
         Some(manifest) => check_verity(source, bundle.signed, manifest)?.map(drop),
-        None => bundle.check_plain(source)?,
+        None => match bundle.check_plain(source)? {
+            Ok(()) => inner_manifest(squashfs::manifest(source)?).map(drop),
+            Err(bad) => Err(bad),
+        },
     };
     checked.map_err(|bad| match bad.code {
         ENCRYPTED => Unfit::Encrypted,
