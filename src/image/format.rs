@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Bad, Demands, Error, Layout, Policy, Source, Trust};
 use crate::key::{Digest, Hash, KeyType, PublicKey, Scheme};
@@ -254,8 +255,8 @@ pub struct Round {
 /// What is signed: a short message, or the digest of a long one by the scheme's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// The message itself.
-    Bytes(Vec<u8>),
+    /// The message itself. Shared, since an image may have hundreds of signatures over one message of megabytes.
+    Bytes(Arc<Vec<u8>>),
     /// Its digest.
     Digest(Digest),
 }

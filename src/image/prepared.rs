@@ -187,7 +187,7 @@ impl Prepared {
         let scheme = *scheme.ok_or(Error::Prepared { what: "scheme" })?;
         let to_be_signed = from_hex(text("to_be_signed")?).ok_or(Error::Prepared { what: "to_be_signed" })?;
         let message = match (text("input")?, scheme.hash()) {
-            ("message", _) => Message::Bytes(to_be_signed),
+            ("message", _) => Message::Bytes(to_be_signed.into()),
             ("digest", Some(hash)) => Message::Digest(
                 key::Digest::from_bytes(hash, &to_be_signed).ok_or(Error::Prepared { what: "to_be_signed" })?,
             ),
