@@ -124,9 +124,12 @@ impl Description {
             libconfig::parse(bytes)?
         };
         let mut has_nul = false;
-        root.walk(&mut Vec::new(), &mut |path, value| {
-            let texts = path.iter().copied().chain(value.text());
-            has_nul |= texts.into_iter().any(|text| text.contains('\0'));
+        // Each name once, not once for every value below it.
+        root.walk(&mut Vec::new(), &mut |_, value| {
+            has_nul |= match value {
+                Value::Group(members) => members.iter().any(|(name, _)| name.contains('\0')),
+                value => value.text().is_some_and(|text| text.contains('\0')),
+            };
         });
         // Where a string ends differs between C and everything else.
         if has_nul {
