@@ -26,6 +26,9 @@ const BANK: u64 = 1 << 16;
 /// The most pieces between holes: more than there are sections in a program, and few to hold.
 const SEGMENTS_LIMIT: usize = 1 << 12;
 
+/// An address, and the bytes there.
+type Placed = (u64, Vec<u8>);
+
 /// Bytes at their address.
 type Segments = BTreeMap<u64, Vec<u8>>;
 
@@ -42,8 +45,8 @@ pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<u64>, B
     }))
 }
 
-/// The image that a source holds as Intel HEX, and its first address.
-pub fn read(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<(u64, Vec<u8>)>, Bad>, Error> {
+/// The image that a source holds as Intel HEX, with its first address.
+pub fn read(source: &mut Source<'_>, fill: u8) -> Result<Result<Option<Placed>, Bad>, Error> {
     if !is_hex(source)? {
         return Ok(Ok(None));
     }
