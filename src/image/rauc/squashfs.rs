@@ -159,6 +159,10 @@ pub fn run(
     if status.success() {
         return Ok(Ok(written));
     }
+    if status.code().is_none() {
+        // By whom or for what is not known; it has said nothing of the file system.
+        return Err(Error::Program { name, why: "a signal ended it".to_owned() });
+    }
     let mut words = Vec::new();
     said.seek(SeekFrom::Start(0)).map_err(aside)?;
     said.take(LIMIT).read_to_end(&mut words).map_err(aside)?;
