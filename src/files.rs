@@ -100,7 +100,8 @@ pub fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Escapes what must not reach a terminal: control characters, line separators and the characters that reorder text.
+/// Escapes what must not reach a terminal: control characters, line separators, and the characters that reorder text or
+/// are not to be seen in it.
 ///
 /// The result is one line. Names from certificates, requests and file systems pass through here before printing.
 pub fn printable(text: &str) -> String {
@@ -119,9 +120,9 @@ pub fn printable(text: &str) -> String {
 
 /// Whether a character may reach a terminal as it is.
 pub fn is_printable(c: char) -> bool {
-    let reorders =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    !c.is_control() && !reorders
+    let is_hidden = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !c.is_control() && !is_hidden
 }
 
 /// Encodes JSON on one line. Values are kept as they are; what must not reach a terminal is escaped as JSON has it.

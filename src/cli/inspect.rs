@@ -51,22 +51,22 @@ const SHOWN_ENTRIES: usize = 20;
 const WANTED: &str = "a key, request, certificate, revocation list, CMS message or signed image";
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    // An image may be larger than what is read at once, and stand in a file that need not be read through.
-    let is_large = files::size(&args.file).is_some_and(|size| size > DOCUMENT_LIMIT);
-    let bytes = match is_large {
-        true => Err(Source::open(&args.file, |_| {})?),
-        false => files::read_or_stream("file", &args.file, DOCUMENT_LIMIT)?
-            .map_err(|stream| Source::from_stream(&args.file, stream, |_| {})),
-    };
-    let bytes = match bytes {
+    // An image is read where it stands. It may be larger than what is read at once, and its first bytes say what it is.
+    if files::size(&args.file).is_some_and(|size| size > 0)
+        && let Some(found) = image(&mut Source::open(&args.file, |_| {})?)?
+    {
+        return context.answer(started(args).part("documents", found), 0);
+    }
+    let is_stream = files::size(&args.file).is_none_or(|size| size == 0);
+    let bytes = match files::read_or_stream("file", &args.file, DOCUMENT_LIMIT)? {
         Ok(bytes) => bytes,
-        Err(mut source) => {
+        Err(stream) => {
             let too_large = || files::Error::TooLarge { what: "file", path: args.file.clone(), limit: DOCUMENT_LIMIT };
-            let found = image(&mut source)?.ok_or_else(too_large)?;
-            return context.answer(started(args).part("documents", found), 0);
+            let found = if is_stream { image(&mut Source::from_stream(&args.file, stream, |_| {}))? } else { None };
+            return context.answer(started(args).part("documents", found.ok_or_else(too_large)?), 0);
         }
     };
-    if let Some(found) = image_in(&bytes, args)? {
+    if is_stream && let Some(found) = image_in(&bytes, args)? {
         return context.answer(started(args).part("documents", found), 0);
     }
     let documents = files::documents(&bytes, &args.file, WANTED)?;

@@ -27,6 +27,8 @@ const CERTIFICATES_LIMIT: usize = 64;
 pub struct SignedData {
     /// The type of the content.
     pub content_type: ObjectIdentifier,
+    /// The digest algorithms that the message announces. Verifiers that digest while they read, as OpenSSL, have no other.
+    digest_algorithms: Vec<ObjectIdentifier>,
     /// The content, where it is attached.
     pub content: Option<Vec<u8>>,
     /// The certificates that came along, in no order that means anything.
@@ -111,9 +113,16 @@ impl SignedData {
         let [version, digests, encapsulated, rest @ ..] = parts.as_slice() else {
             return Err(Error::Malformed { what: "its SignedData" });
         };
-        if version.first() != Some(&0x02) || digests.first() != Some(&0x31) {
+        if version.first() != Some(&0x02) {
             return Err(Error::Malformed { what: "its SignedData" });
         }
+        let algorithm = |der| {
+            let parts = fields(der, Tag::Sequence, "its digestAlgorithms")?;
+            let oid = parts.first().and_then(|oid| ObjectIdentifier::from_der(oid).ok());
+            oid.ok_or(Error::Malformed { what: "its digestAlgorithms" })
+        };
+        let digest_algorithms = fields(digests, Tag::Set, "its digestAlgorithms")?;
+        let digest_algorithms = digest_algorithms.into_iter().map(algorithm).collect::<Result<_, _>>()?;
         let (content_type, content) = encapsulated_content(encapsulated)?;
         let (mut certificates, mut signers) = (Vec::new(), None);
         for part in rest {
@@ -136,7 +145,7 @@ impl SignedData {
         }
         let signers = signers.ok_or(Error::Malformed { what: "it has no signerInfos" })?;
         let signers = signers.into_iter().map(SignerInfo::from_der).collect::<Result<_, _>>()?;
-        Ok(Self { content_type, content, certificates, signers })
+        Ok(Self { content_type, digest_algorithms, content, certificates, signers })
     }
 
     /// The one signer, and what its signature depends on; refused where there is none or several.
@@ -164,6 +173,9 @@ impl SignedData {
             return Err(Refusal::ContentType { found: key::algorithm::oid_name(self.content_type) });
         }
         let hash = signer.digest_hash()?;
+        if !self.digest_algorithms.contains(&hash.oid()) {
+            return Err(Refusal::Algorithm { why: format!("the message does not announce the digest {hash}") });
+        }
         let scheme = signer.scheme(hash)?;
         let signature = signer.signature.clone();
         let Some(signed) = &signer.signed_attributes else {

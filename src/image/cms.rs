@@ -72,7 +72,7 @@ impl ImageFormat for Cms {
 
 impl Plan for Unsigned {
     fn round(&self, signatures: &[Vec<u8>]) -> Result<Option<Round>, Error> {
-        let message = Message::Bytes(self.to_be_signed().to_vec());
+        let message = Message::Bytes(self.to_be_signed().to_vec().into());
         Ok(signatures.is_empty().then_some(Round { scheme: self.scheme(), message }))
     }
 
@@ -111,7 +111,7 @@ pub(super) fn signatory(message: &SignedData, digest: Digest, evidence: &Evidenc
     };
     let claim = message.claim(signer, &digest)?;
     let signed = match claim.attributes {
-        Some(attributes) => Message::Bytes(attributes),
+        Some(attributes) => Message::Bytes(attributes.into()),
         None => Message::Digest(digest.clone()),
     };
     Ok(Signatory {

@@ -272,8 +272,8 @@ pub struct Round {
 /// What is signed: a short message, or the digest of a long one by the scheme's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// The message itself.
-    Bytes(Vec<u8>),
+    /// The message itself. Shared, since an image may have hundreds of signatures over one message of megabytes.
+    Bytes(Arc<Vec<u8>>),
     /// Its digest.
     Digest(Digest),
 }

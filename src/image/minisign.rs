@@ -168,7 +168,7 @@ impl Plan for Planned {
 }
 
 fn round(message: Vec<u8>) -> Round {
-    Round { scheme: Scheme::Ed25519, message: Message::Bytes(message) }
+    Round { scheme: Scheme::Ed25519, message: Message::Bytes(message.into()) }
 }
 
 /// Reads the whole image; returns its BLAKE2b-512 and its length.

@@ -38,6 +38,10 @@ pub struct Prepared {
     pub message: Message,
 }
 
+/// Most commas and brackets in what is read. What is written has some tens besides those in its settings, and a value takes
+/// ten times the memory of its text.
+const VALUES_LIMIT: usize = 100_000;
+
 /// How far a signature has come.
 pub enum Step {
     /// All are there: the signed image.
@@ -133,6 +137,10 @@ impl Prepared {
 
     /// Reads what [`to_json`](Self::to_json) wrote.
     pub fn from_json(bytes: &[u8]) -> Result<Self, Error> {
+        let values = bytes.iter().filter(|byte| b",[{".contains(byte)).count();
+        if values > VALUES_LIMIT {
+            return Err(Error::Prepared { what: "it has too many values" });
+        }
         let value: Value = serde_json::from_slice(bytes).map_err(|_| Error::Prepared { what: "it is no JSON" })?;
         let text = |name: &'static str| value[name].as_str().ok_or(Error::Prepared { what: name });
         if text("schema")? != SCHEMA {
@@ -169,7 +177,7 @@ impl Prepared {
         let scheme = *scheme.ok_or(Error::Prepared { what: "scheme" })?;
         let to_be_signed = from_hex(text("to_be_signed")?).ok_or(Error::Prepared { what: "to_be_signed" })?;
         let message = match (text("input")?, scheme.hash()) {
-            ("message", _) => Message::Bytes(to_be_signed),
+            ("message", _) => Message::Bytes(to_be_signed.into()),
             ("digest", Some(hash)) => Message::Digest(
                 key::Digest::from_bytes(hash, &to_be_signed).ok_or(Error::Prepared { what: "to_be_signed" })?,
             ),

@@ -109,7 +109,7 @@ fn round(source: &mut Source<'_>, scheme: Scheme) -> Result<(Round, Option<Diges
         None => {
             let bytes = source.bytes(MESSAGE_LIMIT)?;
             let length = bytes.len() as u64;
-            (Round { scheme, message: Message::Bytes(bytes) }, None, length)
+            (Round { scheme, message: Message::Bytes(bytes.into()) }, None, length)
         }
     })
 }

@@ -96,6 +96,16 @@ const PREPARATION: &str = r#"
     cp acme/firmware/root.pem root.pem
     cp acme/firmware/root.key root.key
     bulla keygen -o new.key
+    bulla keygen -o next.key
+    bulla sign app.bin --as mcuboot --key firmware.key --version 1.2.3 --pad-header -o app.img
+    mkdir bundle update
+    head -c 16384 /dev/urandom > bundle/rootfs.img
+    printf '%s\n' '[update]' compatible=my-board version=1 '[image.rootfs]' filename=rootfs.img > bundle/manifest.raucm
+    bulla sign bundle/ --as rauc --key firmware.key --cert firmware.pem -o update.raucb
+    cp app.bin update/
+    digest=$(sha256sum < app.bin | cut -c1-64)
+    printf '%s\n' 'software = { version = "1"; hardware-compatibility = [ "1.0" ];' \
+        "images: ( { filename = \"app.bin\"; type = \"raw\"; device = \"/dev/null\"; sha256 = \"$digest\"; } ); }" > update/sw-description
     bulla csr new.key --profile idevid --serial SN-42 -o new.csr
     bulla ca audit acme/device -o kept.jsonl
     bulla ca init line8 --name Acme --hierarchy device --request-only --no-passphrase
@@ -124,7 +134,9 @@ fn every_command_has_examples_and_every_example_works() {
     let mut not_run = Vec::new();
     for words in commands(&lab, "") {
         let help = lab.bulla(&format!("{words} --help")).ok().text();
-        let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  $ ")).collect();
+        // What stands beside them, as openssl's line for a signature, is no example of ours.
+        let shown = help.lines().filter_map(|line| line.strip_prefix("  $ "));
+        let examples: Vec<&str> = shown.filter(|line| !line.starts_with("openssl ")).collect();
         assert!(!examples.is_empty(), "{words} has no example");
         for example in examples {
             assert!(example.starts_with(&format!("bulla {words}")), "{example} stands in the help of {words}");
@@ -139,7 +151,13 @@ fn every_command_has_examples_and_every_example_works() {
             let words: Vec<&str> = example.split_whitespace().collect();
             let output = words.windows(2).find(|pair| pair[0] == "-o" || pair[..] == ["ca", "init"]);
             let taken = output.map(|pair| if pair[0] == "-o" { pair[1] } else { words[3] });
-            shell(&own, &format!("{}\n{example}", taken.map_or(String::new(), |taken| format!("rm -rf {taken}"))));
+            let prepared = words.windows(2).find(|pair| pair[0] == "--prepare").map(|pair| pair[1]);
+            let taken_away = match (taken, prepared) {
+                (Some(taken), _) => format!("rm -rf {taken}"),
+                (None, Some(name)) => format!("rm {name}.json {name}.tbs"),
+                (None, None) => String::new(),
+            };
+            shell(&own, &format!("{taken_away}\n{example}"));
             assert!(taken.is_none_or(|taken| own.has(taken)), "{example} did not write its output");
         }
     }

@@ -168,8 +168,9 @@ impl Lab {
             // With the start of a process, on a machine that is busy with other tests.
             assert!(started.elapsed() < 5 * PATIENCE, "{name} took {:?}", started.elapsed());
             assert!(matches!(run.code, Some(0 | 1)), "{name}: {:?} {}", run.code, run.stderr);
-            let raw =
-                |text: &str| text.chars().any(|c| (c.is_control() && c != '\n') || "\u{202e}\u{2066}".contains(c));
+            let raw = |text: &str| {
+                text.chars().any(|c| (c.is_control() && c != '\n') || "\u{202e}\u{2066}\u{200b}".contains(c))
+            };
             assert!(
                 !raw(&run.text()) && !raw(&run.stderr),
                 "{name} reaches the terminal raw:\n{}{}",
@@ -321,9 +322,14 @@ fn every_command_survives_monsters() {
 fn names_from_a_document_reach_no_terminal_raw() {
     let lab = Lab::with_ca();
     for (name, der) in specimens(&lab) {
-        for evil in
-            [&b"\x1b[2J\x07\x00AA"[..], b"\xe2\x80\xaeAAAAA", b"\xe2\x81\xa6AAAAA", b"\xc2\x9b31mAAA", b"\r\n\tAAAAA"]
-        {
+        for evil in [
+            &b"\x1b[2J\x07\x00AA"[..],
+            b"\xe2\x80\xaeAAAAA",
+            b"\xe2\x80\x8bAAAAA",
+            b"\xe2\x81\xa6AAAAA",
+            b"\xc2\x9b31mAAA",
+            b"\r\n\tAAAAA",
+        ] {
             let mut changed = der.clone();
             let places: Vec<usize> =
                 (0..der.len().saturating_sub(8)).filter(|at| der[*at..*at + 8] == *b"AAAAAAAA").collect();

@@ -13,6 +13,7 @@ mod generated;
 mod harness;
 mod hierarchies;
 mod hostile;
+mod hostile_images;
 mod interop;
 mod keeping;
 mod large;

@@ -174,12 +174,22 @@ impl Unprotected {
                 kind::RSA2048 | kind::RSA3072 | kind::ECDSASIG | kind::ED25519 => {
                     let words = || Bad::new("no-key-hash", format!("{name} has no key before it"));
                     check_length(tlv)?;
-                    found.pairs.push(Pair { key: key.take().ok_or_else(words)?, signature: (at, tlv.clone()) });
+                    found.take_pair(Pair { key: key.take().ok_or_else(words)?, signature: (at, tlv.clone()) })?;
                 }
                 _ => {}
             }
         }
         if key.is_some() { Err(unused_key()) } else { found.check_keys() }
+    }
+
+    /// One signature many times says nothing more, and each may be over megabytes.
+    fn take_pair(&mut self, pair: Pair) -> Result<(), Bad> {
+        let is_same = |other: &Pair| (&other.key.1, &other.signature.1) == (&pair.key.1, &pair.signature.1);
+        if self.pairs.iter().any(is_same) {
+            return Err(Bad::new("tlv-duplicate", "a signature stands twice"));
+        }
+        self.pairs.push(pair);
+        Ok(())
     }
 
     fn take_digest(&mut self, tlv: &Tlv) -> Result<(), Bad> {

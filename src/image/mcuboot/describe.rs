@@ -6,7 +6,7 @@ use super::header::{Endian, HEADER_SIZE, Header, flag};
 use super::read::{dependency, uuid};
 use super::tlv::{Tlv, kind};
 use super::trailer::{Ending, USUAL_ALIGN};
-use super::{Description, Error, MESSAGE_LIMIT, Source, hex, judged};
+use super::{Description, Error, Fault, Source, hex, judged};
 use crate::files::to_hex;
 use crate::key::Hash;
 
@@ -15,15 +15,12 @@ const SHOWN: usize = 64;
 
 /// Describes an image, in Intel HEX too. The source stays as it is, for other formats.
 pub fn describe(source: &mut Source<'_>) -> Result<Option<Description>, Error> {
-    let length = source.seekable()?;
-    if source.span(0..1)? != b":" || length > MESSAGE_LIMIT {
-        return of_bytes(source, None);
-    }
-    let text = source.span(0..length)?;
-    let mut decoded = Source::from_bytes(source.path(), text, |_| {});
-    match hex::decode(&mut decoded, super::options::ERASED) {
-        Ok(Some(base)) => of_bytes(&mut decoded, Some(base)),
-        _ => Ok(None),
+    match hex::read(source, super::options::ERASED) {
+        Ok(Some((base, image))) => of_bytes(&mut Source::from_bytes(source.path(), image, |_| {}), Some(base)),
+        Ok(None) => of_bytes(source, None),
+        // Text that is not an image.
+        Err(Fault::Bad(_) | Fault::Error(Error::TooLarge { .. })) => Ok(None),
+        Err(Fault::Error(error)) => Err(error),
     }
 }
 

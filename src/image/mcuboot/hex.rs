@@ -18,14 +18,17 @@ const RECORD: usize = 16;
 /// The longest line: 255 bytes of data.
 const LINE_LIMIT: u64 = 1 + 2 * (5 + 255);
 
+/// How much of the text is read at a time.
+const READ: u64 = 256 << 10;
+
 /// Where an address's upper half changes.
 const BANK: u64 = 1 << 16;
 
-/// A text has at least two digits for a byte of the image, and with short records five times as much.
-const TEXT_LIMIT: u64 = 5 * MESSAGE_LIMIT;
-
 /// The most pieces between holes: more than there are sections in a program, and few to hold.
 const SEGMENTS_LIMIT: usize = 1 << 12;
+
+/// An address, and the bytes there.
+type Placed = (u64, Vec<u8>);
 
 /// Bytes at their address.
 type Segments = BTreeMap<u64, Vec<u8>>;
@@ -35,19 +38,21 @@ type Segments = BTreeMap<u64, Vec<u8>>;
 ///
 /// Text is known by its first record. The image is held in memory: at most [`MESSAGE_LIMIT`].
 pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Option<u64>, Fault> {
+    let Some((base, image)) = read(source, fill)? else { return Ok(None) };
+    source.replace(image);
+    Ok(Some(base))
+}
+
+/// The image that a source holds as Intel HEX, with its first address.
+pub fn read(source: &mut Source<'_>, fill: u8) -> Result<Option<Placed>, Fault> {
     if !is_hex(source)? {
         return Ok(None);
     }
-    let length = source.seekable()?;
-    if length > TEXT_LIMIT {
-        return Err(Error::TooLarge { path: source.path().to_owned(), limit: TEXT_LIMIT }.into());
-    }
-    let text = source.span(0..length)?;
-    let segments = parse(&text).map_err(|why| Bad::new("hex", format!("the Intel HEX is malformed: {why}")))?;
+    let segments = parse(source)?.map_err(|why| Bad::new("hex", format!("the Intel HEX is malformed: {why}")))?;
     let base = segments.keys().next().copied().unwrap_or(0);
     let end = segments.iter().map(|(at, bytes)| at + bytes.len() as u64).max().unwrap_or(0);
     if end - base > MESSAGE_LIMIT {
-        return Err(Error::TooLarge { path: source.path().to_owned(), limit: MESSAGE_LIMIT }.into());
+        return Err(too_large(source).into());
     }
     // At most MESSAGE_LIMIT, which a usize holds.
     let mut image = Vec::with_capacity((end - base) as usize);
@@ -55,8 +60,11 @@ pub fn decode(source: &mut Source<'_>, fill: u8) -> Result<Option<u64>, Fault> {
         image.resize((at - base) as usize, fill);
         image.extend(bytes);
     }
-    source.replace(image);
-    Ok(Some(base))
+    Ok(Some((base, image)))
+}
+
+fn too_large(source: &Source<'_>) -> Error {
+    Error::TooLarge { path: source.path().to_owned(), limit: MESSAGE_LIMIT }
 }
 
 /// Whether the source starts with a record.
@@ -85,36 +93,83 @@ fn record(line: &[u8]) -> Result<(u8, u16, Vec<u8>), &'static str> {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Segments, &'static str> {
-    let mut segments = Segments::new();
-    let mut offset = 0;
-    let mut has_ended = false;
-    for line in text.split(u8::is_ascii_whitespace).filter(|line| !line.is_empty()) {
-        if has_ended {
+/// Reads the text record by record; it may be several times as long as the image.
+fn parse(source: &mut Source<'_>) -> Result<Result<Segments, &'static str>, Error> {
+    let length = source.seekable()?;
+    let mut reader = Reader::default();
+    let mut line = Vec::new();
+    let mut place = 0;
+    while place < length {
+        let end = length.min(place + READ);
+        let text = source.span(place..end)?;
+        let mut lines = text.split(u8::is_ascii_whitespace);
+        // Of what follows the last blank there may be more.
+        let last = lines.next_back().unwrap_or_default();
+        for part in lines {
+            line.extend_from_slice(part);
+            if let Err(why) = reader.take(&line) {
+                return Ok(Err(why));
+            }
+            line.clear();
+        }
+        line.extend_from_slice(last);
+        if line.len() as u64 > LINE_LIMIT {
+            return Ok(Err("a line is longer than a record"));
+        }
+        if reader.size > MESSAGE_LIMIT {
+            return Err(too_large(source));
+        }
+        place = end;
+    }
+    Ok(reader.take(&line).and_then(|()| reader.finish()))
+}
+
+/// What the records so far have said.
+#[derive(Default)]
+struct Reader {
+    segments: Segments,
+    /// The bytes in the segments.
+    size: u64,
+    /// What is added to the addresses.
+    offset: u64,
+    has_ended: bool,
+}
+
+impl Reader {
+    fn take(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        if self.has_ended {
             return Err("something follows its end record");
         }
         match record(line)? {
             (0x00, address, data) => {
-                let place = offset + u64::from(address);
+                let place = self.offset + u64::from(address);
                 if place + data.len() as u64 > 1 << 32 {
                     return Err("an address is longer than 32 bits");
                 }
-                insert(&mut segments, place, data)?;
-                if segments.len() > SEGMENTS_LIMIT {
+                self.size += data.len() as u64;
+                insert(&mut self.segments, place, data)?;
+                if self.segments.len() > SEGMENTS_LIMIT {
                     return Err("it has too many holes");
                 }
             }
-            (0x01, _, data) if data.is_empty() => has_ended = true,
-            (0x02, _, data) => offset = u64::from(two(&data)?) << 4,
-            (0x04, _, data) => offset = u64::from(two(&data)?) << 16,
+            (0x01, _, data) if data.is_empty() => self.has_ended = true,
+            (0x02, _, data) => self.offset = u64::from(two(&data)?) << 4,
+            (0x04, _, data) => self.offset = u64::from(two(&data)?) << 16,
             (0x03 | 0x05, _, data) if data.len() == 4 => {}
             _ => return Err("a record is of an unknown type"),
         }
+        Ok(())
     }
-    if !has_ended {
-        return Err("its end record is missing");
+
+    fn finish(self) -> Result<Segments, &'static str> {
+        if !self.has_ended {
+            return Err("its end record is missing");
+        }
+        if self.segments.is_empty() { Err("it has no data") } else { Ok(self.segments) }
     }
-    if segments.is_empty() { Err("it has no data") } else { Ok(segments) }
 }
 
 fn two(data: &[u8]) -> Result<u16, &'static str> {
@@ -252,5 +307,21 @@ mod tests {
         assert!(decoded(b":00000001FF\n").unwrap_err().contains("no data"));
         let far = ":020000040000FA\n:0100000000FF\n:02000004FFFFFC\n:0100000000FF\n:00000001FF\n";
         assert!(decoded(far.as_bytes()).unwrap_err().contains("64 MiB"));
+    }
+
+    /// Of a text that is longer than what is read at once, each record is read whole.
+    #[test]
+    fn long_text_is_read_in_parts() {
+        let bytes: Vec<u8> = (0..400_000u32).map(|number| (number >> 3) as u8).collect();
+        let text = encode([(0, bytes.clone())]).unwrap();
+        assert!(text.len() as u64 > 3 * READ);
+        assert_eq!(decoded(&text), Ok(Some((0, bytes))));
+        let first = &b":0B0010006164647265737320676170A7\n"[..];
+        for blanks in READ as usize - first.len() - 20..READ as usize - first.len() + 20 {
+            let spaced = [first, &b" ".repeat(blanks), b":00000001FF"].concat();
+            assert_eq!(decoded(&spaced).map(|found| found.map(|(base, _)| base)), Ok(Some(16)), "{blanks}");
+        }
+        let endless = [first, b":", &b"0".repeat(3 * READ as usize)].concat();
+        assert!(decoded(&endless).unwrap_err().contains("longer than a record"));
     }
 }

@@ -173,4 +173,61 @@ mod tests {
             }
         }
     }
+
+    /// An unsigned image of these unprotected TLVs, over the image itself.
+    fn pure(tlvs: &[Tlv]) -> Vec<u8> {
+        let header = Header {
+            endian: Endian::Little,
+            load_address: 0,
+            header_size: 32,
+            protected_size: 0,
+            image_size: 8,
+            flags: 0,
+            version: header::Version { major: 1, minor: 0, revision: 0, build: 0 },
+        };
+        let tlvs = [&[Tlv::new(tlv::kind::SIG_PURE, [1])], tlvs].concat();
+        [&header.to_bytes()[..], b"firmware", &tlv::area(tlv::UNPROTECTED, &tlvs, Endian::Little).unwrap()].concat()
+    }
+
+    /// Hundreds of signatures over an image do not hold it hundreds of times, and none has to be checked twice.
+    #[test]
+    fn many_signatures_are_over_one_image() {
+        let key = SoftwareKey::generate(KeyType::Ed25519).unwrap();
+        let policy = Policy {
+            trust: Trust::Key(key.public_key().clone()),
+            untrusted: Vec::new(),
+            purpose: Purpose::Firmware,
+            at: Time::UNIX_EPOCH,
+            demands: Demands::default(),
+        };
+        let evidence = Evidence { signature: None, signer: None, policy: &policy };
+        let stranger = |number: u8| [Tlv::new(tlv::kind::PUBKEY, [number]), Tlv::new(tlv::kind::ED25519, [number; 64])];
+        let read =
+            |tlvs: &[Tlv]| with_source(&pure(tlvs), |source| Mcuboot.read(source, &evidence, &Settings::default()));
+        let reading =
+            read(&(0..200).flat_map(stranger).collect::<Vec<_>>()).unwrap_or_else(|fault| panic!("{fault:?}"));
+        let images: Vec<_> = reading
+            .signatories
+            .iter()
+            .map(|signatory| match &signatory.rounds[0].0.message {
+                Message::Bytes(image) => image,
+                Message::Digest(_) => panic!("a digest"),
+            })
+            .collect();
+        assert!(images.len() == 200 && images.iter().all(|image| std::sync::Arc::ptr_eq(image, images[0])));
+        let twice = read(&[stranger(1), stranger(2), stranger(1)].concat());
+        assert!(matches!(twice, Err(Fault::Bad(bad)) if bad.code == "tlv-duplicate"));
+    }
+
+    /// Nothing is signed anew that no bootloader takes.
+    #[test]
+    fn flags_that_are_not_known_are_not_signed() {
+        let key = SoftwareKey::generate(KeyType::Ed25519).unwrap();
+        let image = signed(&[7; 40], &key, Existing::Refuse, &[("version", "1"), ("pad-header", "")]).unwrap();
+        assert!(signed(&image, &key, Existing::Replace, &[]).is_ok());
+        let mut twin = image;
+        twin[17] = 0x20;
+        let refused = signed(&twin, &key, Existing::Replace, &[]);
+        assert!(matches!(refused, Err(Error::Unfit(Unfit::Refused(bad))) if bad.words.contains("flags")));
+    }
 }

@@ -5,6 +5,7 @@ use super::body::Body;
 use super::encryption::{self, Encryption};
 use super::header::{Endian, endian_of};
 use super::options::{self, Content};
+use super::read;
 use super::tlv::{self, Tlv, kind};
 use super::trailer::{Ending, Slot};
 use super::{
@@ -128,6 +129,7 @@ impl Planned {
     ) -> Result<Self, Error> {
         options::refuse_content(settings)?;
         let (anatomy, mut frame) = Frame::of(source, settings, base)?;
+        read::check_flags(&anatomy.header).map_err(Unfit::Refused)?;
         if settings.has("endian") && options::endian(settings) != frame.endian {
             return Err(Error::setting("endian", format!("the image is {}-endian", frame.endian.name())));
         }
@@ -321,8 +323,8 @@ fn signature(
     let Some(kind) = tlv::signature_kind(key.key_type()) else { return Err(Error::KeyNeeded) };
     let scheme = super::scheme(kind, digest.hash());
     let message = match (scheme, is_pure) {
-        (Scheme::Ed25519, true) => Message::Bytes(source.bytes_of(plain, MESSAGE_LIMIT)?),
-        (Scheme::Ed25519, false) => Message::Bytes(digest.bytes().to_vec()),
+        (Scheme::Ed25519, true) => Message::Bytes(source.bytes_of(plain, MESSAGE_LIMIT)?.into()),
+        (Scheme::Ed25519, false) => Message::Bytes(digest.bytes().to_vec().into()),
         _ => Message::Digest(digest.clone()),
     };
     let padded_to = match (settings.has("pad-sig"), key.key_type()) {

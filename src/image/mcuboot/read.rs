@@ -6,6 +6,8 @@
 //! of them. Source: mcu-tools/mcuboot `boot/bootutil/src/image_validate.c`, with its list of allowed types
 //! (`MCUBOOT_USE_TLV_ALLOW_LIST`).
 
+use std::sync::Arc;
+
 use super::anatomy::{Anatomy, Pair, is_key};
 use super::encryption;
 use super::header::{Header, Version, flag};
@@ -36,31 +38,23 @@ pub fn read(source: &mut Source<'_>, evidence: &Evidence<'_>, settings: &Setting
     if anatomy.digest.as_ref().is_some_and(|said| *said != digest) {
         return Err(Bad::new("digest", "the digest is not that of the image").into());
     }
-    let pure = if anatomy.is_pure { Some(source.bytes_of(&signed, MESSAGE_LIMIT)?) } else { None };
+    let pure = if anatomy.is_pure { Some(Arc::new(source.bytes_of(&signed, MESSAGE_LIMIT)?)) } else { None };
     let only =
         settings.text("public-key-format").map(|format| if format == "full" { kind::PUBKEY } else { kind::KEYHASH });
-    let signatories = anatomy.pairs.iter().map(|pair| signatory(pair, &digest, pure.as_deref(), only)).collect();
+    let signatories = anatomy.pairs.iter().map(|pair| signatory(pair, &digest, pure.as_ref(), only)).collect();
     Ok(Reading { signatories, facts: facts(&anatomy), content: None })
 }
 
 /// Refuses what a bootloader does not start, or cannot without parts that are not known here.
 fn check_header(anatomy: &Anatomy, settings: &Settings) -> Result<(), Bad> {
-    let Header { endian, flags, .. } = anatomy.header;
+    let Header { endian, .. } = anatomy.header;
     let has = |flag| anatomy.header.has(flag);
     if endian != options::endian(settings) {
         let words = format!("the image is {}-endian, and the device is {}-endian", endian.name(), other(endian));
         return Err(Bad::new("bad-magic", words));
     }
     let header = |words: &str| Err(Bad::new("header", words));
-    if flags & !flag::KNOWN != 0 {
-        return header("the header has flags that are not known");
-    }
-    if has(flag::RAM_LOAD) && has(flag::ROM_FIXED) {
-        return header("the header says both an address in ram and one in flash");
-    }
-    if has(flag::ENCRYPTED_AES128) && has(flag::ENCRYPTED_AES256) {
-        return header("the header says that the image is encrypted in two ways");
-    }
+    check_flags(&anatomy.header)?;
     if has(flag::COMPRESSED) {
         return Err(Bad::new("compressed", "the image is compressed, and what comes out of it cannot be judged"));
     }
@@ -69,6 +63,22 @@ fn check_header(anatomy: &Anatomy, settings: &Settings) -> Result<(), Bad> {
         (false, true) => header("the image is not marked as one that does not boot"),
         _ => Ok(()),
     }
+}
+
+/// Refuses flags that no bootloader takes.
+pub fn check_flags(header: &Header) -> Result<(), Bad> {
+    let has = |flag| header.has(flag);
+    let bad = |words: &str| Err(Bad::new("header", words));
+    if header.flags & !flag::KNOWN != 0 {
+        return bad("the header has flags that are not known");
+    }
+    if has(flag::RAM_LOAD) && has(flag::ROM_FIXED) {
+        return bad("the header says both an address in ram and one in flash");
+    }
+    if has(flag::ENCRYPTED_AES128) && has(flag::ENCRYPTED_AES256) {
+        return bad("the header says that the image is encrypted in two ways");
+    }
+    Ok(())
 }
 
 fn other(endian: super::Endian) -> &'static str {
@@ -130,13 +140,13 @@ fn hash_for(anatomy: &Anatomy, key: &PublicKey, settings: &Settings) -> Result<H
     }
 }
 
-fn signatory(pair: &Pair, digest: &Digest, pure: Option<&[u8]>, only: Option<u16>) -> Signatory {
+fn signatory(pair: &Pair, digest: &Digest, pure: Option<&Arc<Vec<u8>>>, only: Option<u16>) -> Signatory {
     let hash = digest.hash();
     let (key, signature) = (pair.key.1.clone(), &pair.signature.1);
     let scheme = super::scheme(signature.kind, hash);
     let message = match (scheme, pure) {
-        (Scheme::Ed25519, Some(image)) => Message::Bytes(image.to_vec()),
-        (Scheme::Ed25519, None) => Message::Bytes(digest.bytes().to_vec()),
+        (Scheme::Ed25519, Some(image)) => Message::Bytes(image.clone()),
+        (Scheme::Ed25519, None) => Message::Bytes(digest.bytes().to_vec().into()),
         _ => Message::Digest(digest.clone()),
     };
     let is_looked_at = only.is_none_or(|only| only == key.kind);

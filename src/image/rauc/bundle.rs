@@ -163,7 +163,7 @@ fn parse_verity(manifest: &[u8]) -> Result<(Manifest, VerityKeys), Bad> {
 }
 
 /// Checks the manifest in the payload of a plain bundle.
-fn inner_manifest(read: Result<Vec<u8>, String>) -> Result<Manifest, Bad> {
+pub fn inner_manifest(read: Result<Vec<u8>, String>) -> Result<Manifest, Bad> {
     let manifest = Manifest::parse(&read.map_err(unreadable)?).map_err(unreadable)?;
     match manifest.format() {
         Some(BundleFormat::Plain) | None => {}

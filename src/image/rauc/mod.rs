@@ -23,7 +23,7 @@ use crate::image::format::ChainRule;
 use crate::key::{Hash, KeyType};
 use crate::x509::Chain;
 
-use bundle::{Bundle, ENCRYPTED, check_verity};
+use bundle::{Bundle, ENCRYPTED, check_verity, inner_manifest};
 use manifest::{BundleFormat, Manifest, VerityKeys, unfit};
 use verity::Shape;
 
@@ -265,7 +265,7 @@ fn resigned(
     }
     let checked = match &bundle.message.content {
         Some(manifest) => check_verity(source, bundle.signed, manifest).map(drop),
-        None => bundle.check_plain(source),
+        None => bundle.check_plain(source).and_then(|()| Ok(inner_manifest(squashfs::manifest(source)?).map(drop)?)),
     };
     judged(checked)?.map_err(|bad| match bad.code {
         ENCRYPTED => Unfit::Encrypted,

@@ -7,6 +7,9 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::manifest::{LIMIT, Manifest};
 use super::verity::BLOCK;
@@ -15,6 +18,13 @@ use crate::files;
 
 /// The name of the manifest in a bundle.
 pub const MANIFEST: &str = "manifest.raucm";
+
+/// The longest that a manifest may take to be read: it stands in the first blocks of a table. Of what hangs a device makes
+/// nothing either.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the last words of a program that has ended are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The size of the superblock.
 const SUPERBLOCK: u64 = 96;
@@ -78,7 +88,7 @@ pub fn make(folder: &Path, manifest: &Manifest) -> Result<File, Error> {
         .args(["-e", MANIFEST])
         // It takes times from one place alone.
         .env_remove("SOURCE_DATE_EPOCH");
-    run(NAME, &mut command, false)?.map_err(|why| Error::Program { name: NAME, why })?;
+    run(NAME, &mut command, None)?.map_err(|why| Error::Program { name: NAME, why })?;
     Ok(made)
 }
 
@@ -89,7 +99,7 @@ pub fn manifest(source: &Source<'_>) -> Result<Result<Vec<u8>, String>, Error> {
     let file = source.file()?;
     let mut command = Command::new(NAME);
     command.args(["-no-progress", "-cat", &path_of(&file), MANIFEST]);
-    run(NAME, &mut command, true)
+    run(NAME, &mut command, Some(PATIENCE))
 }
 
 /// A path by which another process opens a file of this one.
@@ -97,9 +107,14 @@ fn path_of(file: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())
 }
 
-/// Runs a program and returns what it wrote where that is wanted, at most what a manifest may have; where it failed, its last words, or
-/// how it ended where it has none.
-fn run(name: &'static str, command: &mut Command, is_wanted: bool) -> Result<Result<Vec<u8>, String>, Error> {
+/// Runs a program. With `patience` it returns what the program wrote, at most what a manifest may have; one that takes
+/// longer is ended. Without, the program may take its time, and what it writes is not wanted. Where it failed, its last
+/// words.
+pub fn run(
+    name: &'static str,
+    command: &mut Command,
+    patience: Option<Duration>,
+) -> Result<Result<Vec<u8>, String>, Error> {
     let failed = |error: std::io::Error| {
         let why = match error.kind() {
             std::io::ErrorKind::NotFound => "it is not installed (squashfs-tools)".to_owned(),
@@ -109,30 +124,67 @@ fn run(name: &'static str, command: &mut Command, is_wanted: bool) -> Result<Res
     };
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
-    // Beside its output, and not into a file: the disk that is full is what it may have to speak of.
-    let words = child.stderr.take().map(|stderr| std::thread::spawn(move || words_of(stderr)));
-    let mut written = Vec::new();
-    let read = child.stdout.take().map(|mut stdout| match is_wanted {
-        true => stdout.take(LIMIT + 1).read_to_end(&mut written).map(drop),
-        false => std::io::copy(&mut stdout, &mut std::io::sink()).map(drop),
+    let started = Instant::now();
+    // Beside each other, and the words not into a file: the disk that is full is what they may have to speak of.
+    let words = aside(child.stderr.take(), words_of);
+    let written = aside(child.stdout.take(), move |mut stdout| {
+        let mut written = Vec::new();
+        let read = match patience {
+            Some(_) => stdout.take(LIMIT + 1).read_to_end(&mut written).map(drop),
+            None => std::io::copy(&mut stdout, &mut std::io::sink()).map(drop),
+        };
+        (read.is_ok(), written)
     });
-    let is_whole = written.len() as u64 <= LIMIT && matches!(read, Some(Ok(_)));
-    if !is_whole {
-        // It may be at its end already.
+    let read = match patience {
+        Some(patience) => written.recv_timeout(patience).ok(),
+        None => written.recv().ok(),
+    };
+    let is_whole = matches!(&read, Some((true, written)) if written.len() as u64 <= LIMIT);
+    let is_late = || patience.is_some_and(|patience| started.elapsed() >= patience);
+    while is_whole && !is_late() && child.try_wait().map_err(failed)?.is_none() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let has_ended = is_whole && child.try_wait().map_err(failed)?.is_some();
+    if !has_ended {
+        // It may be at its end by now.
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;
-    if !is_whole {
-        return Ok(Err(format!("{name} wrote more than {} KiB", LIMIT >> 10)));
-    }
+    let written = match read {
+        Some((_, written)) if has_ended => written,
+        Some(_) if !is_whole => return Ok(Err(format!("{name} wrote more than {} KiB", LIMIT >> 10))),
+        _ => {
+            let why = format!("it did not end within {} seconds", patience.unwrap_or_default().as_secs());
+            return Err(Error::Program { name, why });
+        }
+    };
     if status.success() {
         return Ok(Ok(written));
     }
-    let words = words.and_then(|words| words.join().ok()).unwrap_or_default();
+    if status.code().is_none() {
+        // By whom or for what is not known; it has said nothing of the file system.
+        return Err(Error::Program { name, why: status.to_string() });
+    }
+    let words = words.recv_timeout(LAST_WORDS).unwrap_or_default();
     // The reason, and what came of it.
     let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(2)..).unwrap_or_default().join("; ");
     Ok(Err(if last.is_empty() { status.to_string() } else { files::printable(&last) }))
+}
+
+/// Works on a stream in a thread of its own, since what a program started may hold its output open beyond its end.
+/// Nothing is received where there is no stream.
+fn aside<R, T>(stream: Option<R>, work: impl FnOnce(R) -> T + Send + 'static) -> mpsc::Receiver<T>
+where
+    R: Send + 'static,
+    T: Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel();
+    if let Some(stream) = stream {
+        // Nobody waits for it any more where that took too long.
+        thread::spawn(move || drop(sender.send(work(stream))));
+    }
+    receiver
 }
 
 /// What a program writes, at most as much as a manifest may have; the rest is taken from it too, so that it does not wait.

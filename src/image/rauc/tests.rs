@@ -225,3 +225,25 @@ fn a_folder_makes_one_file_system() {
     let nothing = with_source(&bytes[..4096], |source| squashfs::manifest(source)).unwrap();
     assert!(nothing.is_err());
 }
+
+/// What a program does wrong has an answer, and soon.
+#[test]
+fn a_program_that_fails_is_waited_for_no_longer_than_asked() {
+    let run = |script: &str| {
+        let patience = std::time::Duration::from_millis(300);
+        squashfs::run("sh", std::process::Command::new("sh").args(["-c", script]), Some(patience))
+    };
+    assert_eq!(run("echo manifest").unwrap(), Ok(b"manifest\n".to_vec()));
+    assert_eq!(run("echo one >&2; printf 'two\\033[2J\\n' >&2; exit 1").unwrap(), Err("one; two\\u{1b}[2J".to_owned()));
+    assert_eq!(run("exit 1").unwrap(), Err("exit status: 1".to_owned()));
+    assert!(matches!(run("kill -9 $$"), Err(Error::Program { why, .. }) if why == "signal: 9 (SIGKILL)"));
+    assert_eq!(run("trap '' PIPE; cat /dev/zero; sleep 100").unwrap(), Err("sh wrote more than 64 KiB".to_owned()));
+    for script in ["sleep 100", "exec >&-; sleep 100", "sleep 100 & exec sleep 100"] {
+        match run(script) {
+            Err(Error::Program { name: "sh", why }) => assert_eq!(why, "it did not end within 0 seconds", "{script}"),
+            other => panic!("{script}: {other:?}"),
+        }
+    }
+    let missing = squashfs::run("no-such-program", &mut std::process::Command::new("no-such-program"), None);
+    assert!(matches!(missing, Err(Error::Program { why, .. }) if why.contains("not installed")));
+}

@@ -16,6 +16,13 @@ const ROOT: &str = "software";
 /// Where what is to be installed stands: files, and variables of the bootloader.
 const CONTENTS: [&str; 6] = ["images", "files", "scripts", "partitions", "bootenv", "uboot"];
 
+/// Longest name of a board, a software set or a mode that is read: the device has 256 bytes for each and a NUL
+/// (`include/hw-compatibility.h`, SWUPDATE_GENERAL_STRING_SIZE). Each hardware is named with all three.
+const PLACE_LIMIT: usize = 255;
+
+/// Most revisions of hardware. The device sets no limit; an update is for a few.
+const REVISIONS_LIMIT: usize = 1024;
+
 /// Most links that are followed one after the other (`core/parsing_library.c`, MAX_LINKS_DEPTH).
 const LINKS_LIMIT: usize = 10;
 
@@ -118,9 +125,12 @@ impl Description {
             libconfig::parse(bytes)?
         };
         let mut has_nul = false;
-        root.walk(&mut Vec::new(), &mut |path, value| {
-            let texts = path.iter().copied().chain(value.text());
-            has_nul |= texts.into_iter().any(|text| text.contains('\0'));
+        // Each name once, not once for every value below it.
+        root.walk(&mut Vec::new(), &mut |_, value| {
+            has_nul |= match value {
+                Value::Group(members) => members.iter().any(|(name, _)| name.contains('\0')),
+                value => value.text().is_some_and(|text| text.contains('\0')),
+            };
         });
         // Where a string ends differs between C and everything else.
         if has_nul {
@@ -188,18 +198,31 @@ impl Description {
         }
     }
 
-    /// The hardware of all devices: a revision alone where it is for every board, else `board:revision`.
-    pub fn hardware(&self) -> Vec<String> {
-        let mut found = Vec::new();
+    /// The hardware of all devices: a revision alone where it is for every board, else `board:revision`. Deeper than below
+    /// a board, a software set and a mode no device looks.
+    pub fn hardware(&self) -> Result<Vec<String>, Bad> {
+        let mut lists: Vec<(Vec<&str>, &[Value])> = Vec::new();
         self.0.walk(&mut Vec::new(), &mut |path, value| {
-            let [ROOT, boards @ .., "hardware-compatibility"] = path else { return };
-            let Value::List(revisions) = value else { return };
-            found.extend(revisions.iter().filter_map(Value::text).map(|revision| match boards {
+            if let ([ROOT, boards @ .., "hardware-compatibility"], Value::List(revisions)) = (path, value)
+                && boards.len() <= 3
+            {
+                lists.push((boards.to_vec(), revisions));
+            }
+        });
+        if lists.iter().flat_map(|(boards, _)| boards).any(|name| name.len() > PLACE_LIMIT) {
+            return Err(malformed(format!("sw-description has a name of more than {PLACE_LIMIT} bytes")));
+        }
+        if lists.iter().map(|(_, revisions)| revisions.len()).sum::<usize>() > REVISIONS_LIMIT {
+            return Err(malformed(format!("sw-description is for more than {REVISIONS_LIMIT} revisions of hardware")));
+        }
+        let mut found = Vec::new();
+        for (boards, revisions) in lists {
+            found.extend(revisions.iter().filter_map(Value::text).map(|revision| match boards.as_slice() {
                 [] => revision.to_owned(),
                 boards => format!("{}:{revision}", boards.join(".")),
             }));
-        });
-        found
+        }
+        Ok(found)
     }
 
     /// A field as a device finds it: at the first of these places that has it.

@@ -266,7 +266,7 @@ impl Update {
                 let revisions = description.revisions(device);
                 revisions.into_iter().map(|revision| format!("{board}:{revision}")).collect()
             }
-            None => description.hardware(),
+            None => description.hardware()?,
         };
         let pattern = hardware.iter().find(|hardware| hardware.contains("#RE:"));
         if let (Some(wanted), Some(pattern)) = (&demands.hardware, pattern)
@@ -363,7 +363,7 @@ fn describe_text(text: &[u8], rows: &mut Vec<(&'static str, String)>) -> Result<
         rows.extend(description.text(field, Device::default())?.map(|text| (field, text.to_owned())));
     }
     let names: BTreeSet<String> = description.artefacts()?.into_iter().map(|artefact| artefact.name).collect();
-    let lists = [("hardware", description.hardware().join(", ")), ("files", Vec::from_iter(names).join(", "))];
+    let lists = [("hardware", description.hardware()?.join(", ")), ("files", Vec::from_iter(names).join(", "))];
     rows.extend(lists.into_iter().filter(|(_, words)| !words.is_empty()));
     Ok(())
 }

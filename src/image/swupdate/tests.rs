@@ -235,7 +235,7 @@ fn a_device_finds_what_is_for_it() {
     }
     let installs = |selection| description.has_content(Device { board: None, selection });
     assert_eq!([None, stable, Some(("stable", "other"))].map(installs), [true, true, false]);
-    assert_eq!(description.hardware(), ["1.0", "#RE:^2", "one:3.0", "stable.main:7.0"]);
+    assert_eq!(description.hardware().unwrap(), ["1.0", "#RE:^2", "one:3.0", "stable.main:7.0"]);
 
     for (text, is_bad) in [
         ("software = { version = \"1\"; }", false),
@@ -248,6 +248,23 @@ fn a_device_finds_what_is_for_it() {
         let description = Description::parse(text.as_bytes()).unwrap();
         assert_eq!(description.version(Device::default()).is_err(), is_bad, "{text}");
     }
+}
+
+/// What is said once and counts for each revision must not grow to gigabytes.
+#[test]
+fn hardware_is_bounded() {
+    let hardware = |board: &str, revisions: usize| {
+        let revisions = vec!["\"1\""; revisions].join(",");
+        let text = format!("software = {{ {board} = {{ hardware-compatibility = ({revisions}); }}; }}");
+        Description::parse(text.as_bytes()).unwrap().hardware()
+    };
+    assert_eq!(hardware("b", 1024).unwrap().len(), 1024);
+    assert_eq!(hardware(&"b".repeat(255), 1).unwrap().len(), 1);
+    for (board, revisions) in [("b".to_owned(), 1025), ("b".repeat(256), 1), ("b".repeat(500_000), 120_000)] {
+        assert_eq!(hardware(&board, revisions).unwrap_err().code, "malformed");
+    }
+    let deep = "software = { a = { b = { c = { d = { hardware-compatibility = (\"1\"); }; }; }; }; }";
+    assert_eq!(Description::parse(deep.as_bytes()).unwrap().hardware().unwrap(), [""; 0]);
 }
 
 #[test]

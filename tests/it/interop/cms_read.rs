@@ -187,6 +187,24 @@ fn a_message_survives_pem_and_its_certificates_do_not_survive_tampering() {
     theirs(&lab, "twin", "").exits(4);
 }
 
+/// The digest that a message announces is not signed, and has to be the signer's all the same.
+#[test]
+fn nobody_accepts_a_digest_that_is_not_announced() {
+    let lab = Lab::with_ca();
+    lab.write("image", content());
+    sign(&lab, "fw", "").ok();
+    let message = lab.read("fw.p7s");
+    // sha256 becomes sha512 (RFC 5754 section 2): first in digestAlgorithms, then in the SignerInfo.
+    let sha256 = b"\x60\x86\x48\x01\x65\x03\x04\x02\x01";
+    let at = message.windows(sha256.len()).position(|window| window == sha256).expect("its OID") + 8;
+    let mut twin = message;
+    twin[at] = 3;
+    lab.write("twin.p7s", twin);
+    let text = ours(&lab, "twin").exits(3).text();
+    assert!(text.contains("does not announce the digest sha256 (algorithm)"), "{text}");
+    theirs(&lab, "twin", "").exits(4);
+}
+
 #[track_caller]
 fn sign_theirs(lab: &Lab, name: &str, flags: &str, encoding: &str) -> Run {
     let flags = flags.replace("PSS", PSS);
