@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{Bad, Demands, Error, Fault, Layout, Policy, Source, Trust};
-use crate::key::{self, Digest, Hash, KeyFile, KeyRef, KeyType, PublicKey, Scheme, SoftwareDecrypter};
+use crate::key::{self, Digest, Hash, Input, KeyFile, KeyRef, KeyType, PublicKey, Scheme, SoftwareDecrypter};
 use crate::x509::{Certificate, Chain, Time};
 
 /// A format of signed images: its layout alone.
@@ -267,6 +267,16 @@ pub struct Round {
     pub scheme: Scheme,
     /// What is signed.
     pub message: Message,
+}
+
+impl Round {
+    /// What is signed, as keys take it.
+    pub fn input(&self) -> Input<'_> {
+        match &self.message {
+            Message::Bytes(bytes) => Input::Message(bytes),
+            Message::Digest(digest) => Input::Digest(digest),
+        }
+    }
 }
 
 /// What is signed: a short message, or the digest of a long one by the scheme's hash.

@@ -12,6 +12,9 @@ use crate::x509::{Certificate, Chain, Time};
 /// The schema of a prepared signature.
 const SCHEMA: &str = "bulla.prepared/1";
 
+/// Most bytes of a message that is prepared: it stands in the JSON in hexadecimal, which has to be read back.
+const PREPARED_LIMIT: u64 = 16 << 20;
+
 /// A signature that is not made yet: how the image was laid out, and what is to be signed of it.
 ///
 /// The image itself stays where it is; [`attach`](Self::attach) lays it out again in the same way, and refuses where
@@ -61,6 +64,9 @@ impl Prepared {
         let key = maker.key()?.clone();
         let plan = format.plan(source, maker, settings)?;
         let Round { scheme, message } = plan.round(&[])?.ok_or(Error::KeyNeeded)?;
+        if matches!(&message, Message::Bytes(bytes) if bytes.len() as u64 > PREPARED_LIMIT) {
+            return Err(Error::TooLarge { path: source.path().to_owned(), limit: PREPARED_LIMIT });
+        }
         Ok(Self {
             format: format.name().to_owned(),
             settings: settings.clone(),

@@ -50,18 +50,12 @@ pub fn sign_by(
 }
 
 /// Signs one round. A digest makes a software ECDSA key sign deterministically, so a message is digested here.
-fn make(signer: &dyn Signer, round: &Round) -> Result<Vec<u8>, Error> {
+pub(super) fn make(signer: &dyn Signer, round: &Round) -> Result<Vec<u8>, Error> {
     let digest = match (&round.message, round.scheme.hash()) {
-        (Message::Digest(digest), _) => Some(digest.clone()),
         (Message::Bytes(bytes), Some(hash)) => Some(hash.digest(bytes)),
-        (Message::Bytes(_), None) => None,
+        _ => None,
     };
-    let input = match (&digest, &round.message) {
-        (Some(digest), _) => Input::Digest(digest),
-        (None, Message::Bytes(bytes)) => Input::Message(bytes),
-        (None, Message::Digest(digest)) => Input::Digest(digest),
-    };
-    Ok(signer.sign(round.scheme, input)?)
+    Ok(signer.sign(round.scheme, digest.as_ref().map_or(round.input(), Input::Digest))?)
 }
 
 /// A signature of `key` over a round, as formats take it: ECDSA in DER, though it may come as r‖s. One that does not hold
@@ -75,11 +69,7 @@ pub(super) fn checked(key: &PublicKey, round: &Round, signature: Vec<u8>) -> Res
 
 /// Whether a signature is one of `key` over a round.
 pub(super) fn check(key: &PublicKey, round: &Round, signature: &[u8]) -> Result<(), Error> {
-    let input = match &round.message {
-        Message::Bytes(bytes) => Input::Message(bytes),
-        Message::Digest(digest) => Input::Digest(digest),
-    };
-    Ok(key.verify(round.scheme, input, signature)?)
+    Ok(key.verify(round.scheme, round.input(), signature)?)
 }
 
 /// Refuses to sign with a key that others have too, or with a certificate that is for another key, has no time left,

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::sign::make;
 use super::*;
-use crate::key::{Hash, Input, KeyType, Signer, SoftwareKey};
+use crate::key::{Hash, KeyType, Signer, SoftwareKey};
 use crate::x509::issue::{self, Serial};
 use crate::x509::verify::{Anchors, Purpose};
 use crate::x509::{Certificate, Chain, Name, Names, Profile, Request, Time, Variables, Wanted, no_expiry};
@@ -299,17 +300,7 @@ fn what_is_read_is_what_was_planned() {
             let plan = row.format().plan(source, &maker, &row.settings(At::Signing)).unwrap();
             let mut signatures = Vec::new();
             while let Some(round) = plan.round(&signatures).unwrap() {
-                let digest = match (&round.message, round.scheme.hash()) {
-                    (Message::Digest(digest), _) => Some(digest.clone()),
-                    (Message::Bytes(bytes), Some(hash)) => Some(hash.digest(bytes)),
-                    (Message::Bytes(_), None) => None,
-                };
-                let input = match (&round.message, &digest) {
-                    (_, Some(digest)) => Input::Digest(digest),
-                    (Message::Bytes(bytes), None) => Input::Message(bytes),
-                    (Message::Digest(_), None) => unreachable!("a digest is a digest"),
-                };
-                let signature = signatory.key.sign(round.scheme, input).unwrap();
+                let signature = make(&signatory.key, &round).unwrap();
                 signatures.push(signature.clone());
                 made.push((round, signature));
             }
@@ -343,14 +334,8 @@ fn two_steps_make_what_one_makes() {
             let json = prepared.to_json().to_string();
             let read = Prepared::from_json(json.as_bytes()).unwrap();
             assert_eq!(read, prepared);
-            let input = match (&prepared.message, prepared.scheme.hash()) {
-                (Message::Digest(digest), _) => signatory.key.sign(prepared.scheme, Input::Digest(digest)),
-                (Message::Bytes(bytes), Some(hash)) => {
-                    signatory.key.sign(prepared.scheme, Input::Digest(&hash.digest(bytes)))
-                }
-                (Message::Bytes(bytes), None) => signatory.key.sign(prepared.scheme, Input::Message(bytes)),
-            };
-            let signature = input.unwrap();
+            let round = Round { scheme: prepared.scheme, message: prepared.message.clone() };
+            let signature = make(&signatory.key, &round).unwrap();
             let mut wrong = signature.clone();
             let last = wrong.len() - 1;
             wrong[last] ^= 1;

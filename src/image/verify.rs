@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::format::{Evidence, Facts, ImageFormat, Message, Named, Settings, Signatory};
+use super::format::{Evidence, Facts, ImageFormat, Named, Settings, Signatory};
 use super::{Error, Source, Unfit};
 use crate::cms as message;
-use crate::key::{self, Digest, Input, PublicKey, Scheme};
+use crate::key::{self, Digest, PublicKey, Scheme};
 use crate::x509::verify::{self, Anchors, Purpose};
 use crate::x509::{AltName, Certificate, Chain, Name, Time};
 
@@ -241,11 +241,7 @@ fn claimed(signatory: &Signatory, evidence: &Evidence<'_>) -> Result<(PublicKey,
 /// Checks every round of a signatory; returns the scheme of the first.
 fn hold(signatory: &Signatory, key: &PublicKey) -> Result<Scheme, Bad> {
     for (round, signature) in &signatory.rounds {
-        let input = match &round.message {
-            Message::Bytes(bytes) => Input::Message(bytes),
-            Message::Digest(digest) => Input::Digest(digest),
-        };
-        key.verify(round.scheme, input, signature).map_err(|error| match error {
+        key.verify(round.scheme, round.input(), signature).map_err(|error| match error {
             key::Error::Scheme { .. } => Bad::new("algorithm", error),
             error => Bad::new("signature", error),
         })?;
