@@ -33,10 +33,12 @@ fn main() {
 fn mcuboot(folder: &Path) {
     fs::write(folder.join("app.bin"), random_bytes(1, 1 << 20)).expect("an image");
     let options = "--version 1.2.3 --header-size 0x200 --pad-header --slot-size 0x200000";
-    let bulla = format!("sign app.bin --as mcuboot --key firmware.key {options} --force -o bulla.img");
+    let bulla = format!("sign app.bin --as mcuboot --key firmware.key {options} -o bulla.img");
     let imgtool = format!("sign --key firmware.key {options} app.bin imgtool.img");
     let verify = "verify bulla.img --as mcuboot --public-key firmware.pub";
-    let [theirs, ours] = in_turn(ROUNDS, [&mut || run(folder, IMGTOOL, &imgtool), &mut || run(folder, BULLA, &bulla)]);
+    let mut imgtool_signs = || after_sync(folder, "imgtool.img", IMGTOOL, &imgtool);
+    let mut bulla_signs = || after_sync(folder, "bulla.img", BULLA, &bulla);
+    let [theirs, ours] = in_turn(ROUNDS, [&mut imgtool_signs, &mut bulla_signs]);
     row("MCUboot, 1 MiB, ECDSA P-256: sign", "imgtool", theirs, ours);
     let [theirs, ours] = in_turn(
         ROUNDS,
@@ -56,27 +58,31 @@ fn rauc(folder: &Path) {
     fs::write(folder.join("system.conf"), conf).expect("a configuration");
     let rauc_keys = "--cert=firmware.pem --key=firmware.key --intermediate=acme/firmware/issuing.pem";
     let theirs = format!("bundle {rauc_keys} --keyring=acme/firmware/root.pem bundle rauc.raucb");
-    let ours = "sign bundle --as rauc --key firmware.key --cert firmware.pem --force -o bulla.raucb";
-    let fresh = |name: &str| drop(fs::remove_file(folder.join(name)));
-    let mut rauc_bundles = || {
-        fresh("rauc.raucb");
-        run(folder, "rauc", &theirs)
-    };
-    let [rauc, bulla] = in_turn(ROUNDS, [&mut rauc_bundles, &mut || run(folder, BULLA, ours)]);
+    let ours = "sign bundle --as rauc --key firmware.key --cert firmware.pem -o bulla.raucb";
+    let mut rauc_bundles = || after_sync(folder, "rauc.raucb", "rauc", &theirs);
+    let mut bulla_bundles = || after_sync(folder, "bulla.raucb", BULLA, ours);
+    let [rauc, bulla] = in_turn(ROUNDS, [&mut rauc_bundles, &mut bulla_bundles]);
     row("RAUC verity, 64 MiB folder: bundle", "rauc bundle", rauc, bulla);
     let resign =
         format!("resign {rauc_keys} --keyring=acme/firmware/root.pem --conf=system.conf rauc.raucb again.raucb");
-    let replace = "sign bulla.raucb --as rauc --replace --key firmware.key --cert firmware.pem --force -o again2.raucb";
-    let mut rauc_resigns = || {
-        fresh("again.raucb");
-        run(folder, "rauc", &resign)
-    };
-    let [rauc, bulla] = in_turn(ROUNDS, [&mut rauc_resigns, &mut || run(folder, BULLA, replace)]);
+    let replace = "sign bulla.raucb --as rauc --replace --key firmware.key --cert firmware.pem -o anew.raucb";
+    let mut rauc_resigns = || after_sync(folder, "again.raucb", "rauc", &resign);
+    let mut bulla_resigns = || after_sync(folder, "anew.raucb", BULLA, replace);
+    let [rauc, bulla] = in_turn(ROUNDS, [&mut rauc_resigns, &mut bulla_resigns]);
     row("RAUC verity, 64 MiB: resign", "rauc resign", rauc, bulla);
     let verify = "verify bulla.raucb --as rauc --trust acme/firmware/root.pem";
     let info = "--conf=system.conf info bulla.raucb";
     let [rauc, bulla] = in_turn(ROUNDS, [&mut || run(folder, "rauc", info), &mut || run(folder, BULLA, verify)]);
     row("RAUC verity, 64 MiB: verify, payload read by bulla alone", "rauc info", rauc, bulla);
+}
+
+/// Runs a program that makes the file `product` anew. What others wrote before is on the disk by then: it would be waited
+/// for by whoever syncs next.
+fn after_sync(folder: &Path, product: &str, program: &str, words: &str) -> Duration {
+    // Before the first run there is none.
+    let _ = fs::remove_file(folder.join(product));
+    run(folder, "sync", "");
+    run(folder, program, words)
 }
 
 fn row(what: &str, peer: &str, theirs: Duration, ours: Duration) {
