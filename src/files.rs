@@ -206,6 +206,9 @@ pub fn is_a_folder() -> io::Error {
 
 /// The size in bytes of a regular file, for a progress bar; `None` for standard input and whatever has no size.
 pub fn size(path: &Path) -> Option<u64> {
+    if path == Path::new("-") {
+        return None;
+    }
     std::fs::metadata(path).ok().filter(|m| m.is_file()).map(|m| m.len())
 }
 

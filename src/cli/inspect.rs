@@ -52,12 +52,11 @@ const WANTED: &str = "a key, request, certificate, revocation list, CMS message 
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     // An image is read where it stands. It may be larger than what is read at once, and its first bytes say what it is.
-    if files::size(&args.file).is_some_and(|size| size > 0)
-        && let Some(found) = image(&mut Source::open(&args.file, |_| {})?)?
-    {
+    // What the system makes up as it is read has no size.
+    let is_stream = files::size(&args.file).is_none_or(|size| size == 0);
+    if !is_stream && let Some(found) = image(&mut Source::open(&args.file, |_| {})?)? {
         return context.answer(started(args).part("documents", found), 0);
     }
-    let is_stream = files::size(&args.file).is_none_or(|size| size == 0);
     let bytes = match files::read_or_stream("file", &args.file, DOCUMENT_LIMIT)? {
         Ok(bytes) => bytes,
         Err(stream) => {

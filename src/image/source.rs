@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
     /// Opens `path`; `-` is standard input. A [folder](Self::folder) is for formats that make an archive of it. `observe`
     /// is told how many bytes have been read, from time to time.
     pub fn open(path: &Path, observe: impl FnMut(u64) + 'a) -> Result<Self, files::Error> {
-        let reader = match files::size(path).filter(|_| path != Path::new("-")) {
+        let reader = match files::size(path) {
             Some(_) => {
                 let (file, length) = files::open_regular("image", path)?;
                 Reader::File(file, length)
@@ -171,12 +171,8 @@ impl<'a> Source<'a> {
 
     /// Makes every place of the image readable, and returns its length. An empty image is an error.
     pub fn seekable(&mut self) -> Result<u64, Error> {
-        let is_private = match &self.reader {
-            Reader::Folder | Reader::Stream(_) => false,
-            Reader::File(..) => self.copy.is_none(),
-            Reader::Bytes(_) => self.copy.is_none(),
-        };
-        if !is_private {
+        let is_seekable = matches!(self.reader, Reader::File(..) | Reader::Bytes(_));
+        if !is_seekable || self.copy.is_some() {
             let mut file = files::unnamed().map_err(|source| Error::Aside { source })?;
             let length = self.stream(|bytes| file.write_all(bytes).map_err(|source| Error::Aside { source }))?;
             self.reader = Reader::File(file, length);

@@ -155,6 +155,21 @@ fn a_minus_reads_any_one_input_from_standard_input() {
     assert_eq!(lab.read("6.out"), lab.read("app.sig"));
 }
 
+/// A file may be called so, and then has to be called `./-`.
+#[test]
+fn a_minus_is_standard_input_beside_a_file_of_that_name() {
+    let lab = stage();
+    lab.bulla("sign app.bin --as raw --key fw.key -o app.sig").ok();
+    lab.bulla("keygen --public fw.key -o fw.pub").ok();
+    lab.write("-", "another firmware");
+    for (words, input) in
+        [("inspect -", "fw.pem"), ("verify - --as raw --signature app.sig --public-key fw.pub", "app.bin")]
+    {
+        lab.bulla_fed(words, input).ok();
+    }
+    lab.bulla("verify ./- --as raw --signature app.sig --public-key fw.pub").exits(3);
+}
+
 #[test]
 fn standard_input_is_read_once() {
     let lab = stage();
