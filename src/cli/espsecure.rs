@@ -58,9 +58,6 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// How products are made: a build runs again and finds those of the run before.
-const REPLACE: Creation = Creation { private: false, replace: true };
-
 /// Which Secure Boot it is.
 #[derive(Debug, clap::Args)]
 struct VersionArgs {
@@ -153,7 +150,7 @@ struct ExtractArgs {
 fn extract_public_key(args: &ExtractArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let KeyRef::File(keyfile) = &args.keyfile;
     refuse_same(&args.public_keyfile, keyfile)?;
-    let output = product::output(&args.public_keyfile, REPLACE, context)?;
+    let output = product::output(&args.public_keyfile, product::REPLACE, context)?;
     let unlock = keys::own(args.passphrase_from.as_ref());
     let key = keys::unlocked_any(KeyFile::read(&args.keyfile)?, &args.keyfile.to_string(), unlock, context)?;
     product::write(output, Kind::PublicKey, key.spki(), Encoding::Pem)?;
@@ -175,7 +172,7 @@ struct DigestArgs {
 
 fn digest_public_key(args: &DigestArgs, context: &Context) -> anyhow::Result<ExitCode> {
     refuse_same(&args.output, &args.key.keyfile)?;
-    let output = product::output(&args.output, REPLACE, context)?;
+    let output = product::output(&args.output, product::REPLACE, context)?;
     let key = args.key.public(context)?;
     let digest = esp32::efuse_digest(&key).map_err(image::Error::from)?;
     output.write(digest.bytes())?;
@@ -284,7 +281,7 @@ fn sign_data(args: &SignArgs, context: &Context) -> anyhow::Result<ExitCode> {
     for KeyRef::File(keyfile) in &args.keyfile {
         refuse_same(path, keyfile)?;
     }
-    let output = product::output(path, REPLACE, context)?;
+    let output = product::output(path, product::REPLACE, context)?;
     let pens = args.pens(context)?;
     let mut source = progress::open(context, "signing", &args.datafile)?;
     let mut existing = match (args.append_signatures, args.replace) {

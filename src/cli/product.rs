@@ -16,6 +16,9 @@ pub enum Encoding {
     Der,
 }
 
+/// How products are made where the command line is another tool's: a build runs again and finds those of the run before.
+pub const REPLACE: Creation = Creation { private: false, replace: true };
+
 /// Looks at an output before the work starts. Standard output cannot take both a product and a JSON report.
 pub fn output(path: &Path, creation: Creation, context: &Context) -> anyhow::Result<Output> {
     let output = Output::new(path, creation)?;

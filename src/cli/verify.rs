@@ -169,7 +169,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let (Verdict::Good(_), Some(staged)) = (&verdict, staged) {
         staged.commit()?;
     }
-    answer(&args.file, format, &policy, (&verdict, hint), context)
+    answer(&args.file, format, &policy, &verdict, hint, context)
 }
 
 /// Judges an image that holds its signature by the signer's key alone.
@@ -190,14 +190,15 @@ pub(super) fn by_key(
     let mut source = progress::open(context, "verifying", file)?;
     let verdict = image::verify(format, &mut source, &evidence, &Settings::default())?;
     drop(source);
-    answer(file, format, &policy, (&verdict, None), context)
+    answer(file, format, &policy, &verdict, None, context)
 }
 
 fn answer(
     file: &Path,
     format: &dyn ImageFormat,
     policy: &Policy,
-    (verdict, hint): (&Verdict, Option<String>),
+    verdict: &Verdict,
+    hint: Option<String>,
     context: &Context,
 ) -> anyhow::Result<ExitCode> {
     match verdict {

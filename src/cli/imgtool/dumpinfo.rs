@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use clap::builder::{ArgPredicate, PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value, json};
 
-use super::{REPLACE, format};
+use super::format;
 use crate::cli::verify::bad_report;
-use crate::cli::{Context, Format, deliver, inspect};
+use crate::cli::{Context, Format, deliver, inspect, product};
 use crate::files::{Output, json_line, to_base64, to_hex};
 use crate::image::mcuboot::{Area, Dump, Fields, Header, Tlv, Trailer};
 use crate::image::{Fault, Source};
@@ -53,7 +53,7 @@ fn form() -> impl TypedValueParser<Value = Format> {
 }
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
-    let output = args.outfile.as_deref().map(|path| Output::new(path, REPLACE)).transpose()?;
+    let output = args.outfile.as_deref().map(|path| Output::new(path, product::REPLACE)).transpose()?;
     let mut source = Source::open(&args.imgfile, |_| {})?;
     let described = format().describe(&mut source)?;
     let dump = match Dump::read(&mut source) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use super::report::Report;
 use super::{Context, product};
-use crate::files::{Creation, Output};
+use crate::files::Output;
 use crate::image::ImageFormat;
 use crate::image::mcuboot::Mcuboot;
 
@@ -69,9 +69,6 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// How products are made: a build runs again and finds those of the run before.
-const REPLACE: Creation = Creation { private: false, replace: true };
-
 /// Where something goes that is printed unless a file is named.
 #[derive(Debug, clap::Args)]
 struct TargetArgs {
@@ -86,7 +83,7 @@ impl TargetArgs {
     }
 
     fn output(&self, context: &Context) -> anyhow::Result<Output> {
-        product::output(&self.output, REPLACE, context)
+        product::output(&self.output, product::REPLACE, context)
     }
 }
 

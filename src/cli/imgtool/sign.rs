@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, ValueEnum};
 
-use super::{REPLACE, format, has_hex_name};
+use super::{format, has_hex_name};
 use crate::cli::error::Usage;
 use crate::cli::keys::{self, PassphraseFrom};
 use crate::cli::report::Report;
@@ -284,8 +284,9 @@ impl Job<'_> {
             return Err(Usage("--sig-out needs a signature: add --key or --fix-sig".to_owned()).into());
         }
         let fixed = fix_sig.as_deref().map(read_signature).transpose()?;
-        let output = product::output(outfile, REPLACE, context)?;
-        let sig_out = self.args.sig_out.as_deref().map(|path| product::output(path, REPLACE, context)).transpose()?;
+        let output = product::output(outfile, product::REPLACE, context)?;
+        let sig_out =
+            self.args.sig_out.as_deref().map(|path| product::output(path, product::REPLACE, context)).transpose()?;
         let mut source = hex_or_bytes(progress::open(context, "signing", infile)?)?;
         let signed = match &fixed {
             None => image::sign(format(), &mut source, self.signer, &self.maker, &self.settings),
@@ -312,7 +313,7 @@ impl Job<'_> {
         if vector == Vector::Digest && self.settings.has("pure") {
             return Err(Usage("--pure signs the payload itself: --vector-to-sign payload".to_owned()).into());
         }
-        let output = product::output(outfile, REPLACE, context)?;
+        let output = product::output(outfile, product::REPLACE, context)?;
         let mut source = hex_or_bytes(Source::open(infile, |_| {})?)?;
         let vectors = mcuboot::to_be_signed(&mut source, &self.maker, &self.settings);
         let (payload, digest) = vectors.map_err(in_words_of_imgtool)?;

@@ -126,8 +126,8 @@ pub fn run(
     let mut child = command.spawn().map_err(failed)?;
     let started = Instant::now();
     // Beside each other, and the words not into a file: the disk that is full is what they may have to speak of.
-    let words = aside(child.stderr.take(), words_of);
-    let written = aside(child.stdout.take(), move |mut stdout| {
+    let words = in_thread(child.stderr.take(), words_of);
+    let written = in_thread(child.stdout.take(), move |mut stdout| {
         let mut written = Vec::new();
         let read = match patience {
             Some(_) => stdout.take(LIMIT + 1).read_to_end(&mut written).map(drop),
@@ -174,7 +174,7 @@ pub fn run(
 
 /// Works on a stream in a thread of its own, since what a program started may hold its output open beyond its end.
 /// Nothing is received where there is no stream.
-fn aside<R, T>(stream: Option<R>, work: impl FnOnce(R) -> T + Send + 'static) -> mpsc::Receiver<T>
+fn in_thread<R, T>(stream: Option<R>, work: impl FnOnce(R) -> T + Send + 'static) -> mpsc::Receiver<T>
 where
     R: Send + 'static,
     T: Send + 'static,
