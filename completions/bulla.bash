@@ -61,6 +61,9 @@ _bulla() {
             bulla,verify)
                 cmd="bulla__subcmd__verify"
                 ;;
+            bulla,verify-chain)
+                cmd="bulla__subcmd__verify__subcmd__chain"
+                ;;
             bulla__subcmd__ca,audit)
                 cmd="bulla__subcmd__ca__subcmd__audit"
                 ;;
@@ -195,6 +198,9 @@ _bulla() {
                 ;;
             bulla__subcmd__help,verify)
                 cmd="bulla__subcmd__help__subcmd__verify"
+                ;;
+            bulla__subcmd__help,verify-chain)
+                cmd="bulla__subcmd__help__subcmd__verify__subcmd__chain"
                 ;;
             bulla__subcmd__help__subcmd__ca,audit)
                 cmd="bulla__subcmd__help__subcmd__ca__subcmd__audit"
@@ -365,7 +371,7 @@ _bulla() {
 
     case "${cmd}" in
         bulla)
-            opts="-h -V --format --color --progress --help --version keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help"
+            opts="-h -V --format --color --progress --help --version keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1505,7 +1511,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__help)
-            opts="keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help"
+            opts="keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2065,6 +2071,20 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__verify__subcmd__chain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3220,7 +3240,7 @@ _bulla() {
                     return 0
                     ;;
                 --purpose)
-                    COMPREPLY=($(compgen -W "firmware tls-client tls-server any" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "firmware tls-client tls-server idevid webpki any" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -3391,7 +3411,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__verify)
-            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --at --output --force --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --decrypt-passphrase-from --check-purpose --cert-purpose --ignore-additional-certs --select --format --color --progress --help"
+            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --output --force --at --min-rsa --min-hash --max-path-length --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --decrypt-passphrase-from --check-purpose --cert-purpose --ignore-additional-certs --select --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3422,11 +3442,7 @@ _bulla() {
                     return 0
                     ;;
                 --purpose)
-                    COMPREPLY=($(compgen -W "firmware tls-client tls-server any" -- "${cur}"))
-                    return 0
-                    ;;
-                --at)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "firmware tls-client tls-server idevid webpki any" -- "${cur}"))
                     return 0
                     ;;
                 --output)
@@ -3434,6 +3450,22 @@ _bulla() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-rsa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-hash)
+                    COMPREPLY=($(compgen -W "sha256 sha384 sha512" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-path-length)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3518,6 +3550,64 @@ _bulla() {
                     return 0
                     ;;
                 --select)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__verify__subcmd__chain)
+            opts="-h --trust --untrusted --purpose --name --at --min-rsa --min-hash --max-path-length --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --untrusted)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --purpose)
+                    COMPREPLY=($(compgen -W "firmware tls-client tls-server idevid webpki any" -- "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-rsa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-hash)
+                    COMPREPLY=($(compgen -W "sha256 sha384 sha512" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-path-length)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

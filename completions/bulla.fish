@@ -41,6 +41,7 @@ complete -c bulla -n "__fish_bulla_needs_command" -f -a "renew" -d 'Renew a cert
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "sign" -d 'Sign a firmware image or any file'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "verify-chain" -d 'Check a certificate and the chain that vouches for it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "inspect" -d 'Say what a file is and what is in it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "ca" -d 'Administer an embedded CA'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
@@ -197,9 +198,11 @@ swupdate\t'Update archive of SWUpdate, made of a folder or an archive'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; cms, rauc and swupdate need it, the others only check it' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'No CA; extKeyUsage codeSigning and keyUsage digitalSignature'
 tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
+idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
+webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
 any\t'No rule'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -s o -l output -d 'Where the signature or signed image goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l remove -d 'Take the signature of this public key out of the image; mcuboot and esp32' -r -F
@@ -292,12 +295,19 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Tr
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain, where the image has none with it' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l untrusted -d 'Certificates to build the chain with; may be given several times' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l purpose -d 'What the signer\'s certificate must be for' -r -f -a "firmware\t'extKeyUsage codeSigning and keyUsage digitalSignature'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l purpose -d 'What the signer\'s certificate must be for' -r -f -a "firmware\t'No CA; extKeyUsage codeSigning and keyUsage digitalSignature'
 tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
+idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
+webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
 any\t'No rule'"
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-rsa -d 'The least length of an RSA key in bits' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-hash -d 'The shortest hash of a signature' -r -f -a "sha256\t''
+sha384\t''
+sha512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-security-counter -d 'The least security counter that the image may have' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-version -d 'The least version that the image may have, compared number by number' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hardware -d 'The hardware that the image must be for: RAUC\'s compatible, or SWUpdate\'s BOARD:REVISION' -r
@@ -353,6 +363,30 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l clear -d 'The pay
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l save-enctlv -d 'The trailer keeps encrypted keys, and so has to be larger'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ignore-additional-certs -d 'The device is built with CMS_IGNORE_ADDITIONAL_CERTS, as Debian\'s: --trust has to have all issuers'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l untrusted -d 'Certificates to build the chain with; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'No CA; extKeyUsage codeSigning and keyUsage digitalSignature'
+tls-client\t'extKeyUsage clientAuth, or none'
+tls-server\t'extKeyUsage serverAuth, or none'
+idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
+webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
+any\t'No rule'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l name -d 'Whom it must be for: a host, an address, or dns:NAME, ip:ADDRESS, uri:URI, email:ADDRESS' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-rsa -d 'The least length of an RSA key in bits' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-hash -d 'The shortest hash of a signature' -r -f -a "sha256\t''
+sha384\t''
+sha512\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l at -d 'The time for which validity is shown instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l passphrase-from -d 'Open an encrypted key: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
@@ -943,21 +977,22 @@ complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "man" -d 'Print a man page'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify inspect ca imgtool espsecure profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "verify-chain" -d 'Check a certificate and the chain that vouches for it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "import" -d 'Take in the certificate that another CA issued'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'

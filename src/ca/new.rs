@@ -10,7 +10,7 @@ use crate::key::{KeyType, Passphrase, Signer, SoftwareKey, Wrapping};
 use crate::store::audit::Event;
 use crate::store::{Filter, Ledger, Plan, Reserved, Signed, SqliteStore, Standing, Store};
 use crate::x509::issue::{self, Serial};
-use crate::x509::verify::{self, Anchors, Purpose};
+use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Names, Profile, Request, Role, Time, Variables, Wanted};
 
 /// How a new key is stored: its passphrase, or `None` for in the clear.
@@ -350,7 +350,7 @@ pub(super) fn check_chain(chain: &Chain, now: Time) -> Result<(), Error> {
         return Err(Error::Root { why: "the certificate of the issuing CA is not one of a CA" });
     }
     let anchors = Anchors::new(vec![root.clone()])?;
-    let found = verify::path(leaf, between, &anchors, Purpose::ChainAlone, now);
+    let found = verify::path(leaf, between, &anchors, &Rules::new(Purpose::Any, now));
     found.map(drop).map_err(|why| Error::Parent { why })
 }
 

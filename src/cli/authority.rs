@@ -126,10 +126,8 @@ pub fn parse_serial(text: &str) -> Result<Octets, String> {
 
 /// Reads a moment: RFC 3339, or a day, which begins at midnight UTC.
 pub fn parse_moment(text: &str) -> Result<Time, String> {
-    let day = || super::signature::parse_time(&format!("{text}T00:00:00Z"));
-    super::signature::parse_time(text)
-        .or_else(|_| day())
-        .map_err(|_| "must be a day or a time as 2026-11-22".to_owned())
+    let day = || super::trust::parse_time(&format!("{text}T00:00:00Z"));
+    super::trust::parse_time(text).or_else(|_| day()).map_err(|_| "must be a day or a time as 2026-11-22".to_owned())
 }
 
 /// Reads a number of days or years of 365 days.

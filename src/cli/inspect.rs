@@ -8,7 +8,7 @@ use x509_cert::ext::pkix::KeyUsage;
 
 use super::keys::{self, PassphraseFrom};
 use super::report::{Report, row};
-use super::signature::parse_time;
+use super::trust::parse_time;
 use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};

@@ -30,7 +30,9 @@ mod revoke;
 mod sign;
 mod signature;
 mod subject;
+mod trust;
 mod verify;
+mod verify_chain;
 
 use error::Failure;
 use report::Report;
@@ -90,6 +92,7 @@ enum Command {
     Revoke(revoke::Args),
     Sign(sign::Args),
     Verify(verify::Args),
+    VerifyChain(verify_chain::Args),
     Inspect(inspect::Args),
     Ca(ca::Args),
     Imgtool(imgtool::Args),
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Revoke(args) => revoke::run(&args, &context),
         Command::Sign(args) => sign::run(args, &context),
         Command::Verify(args) => verify::run(args, &context),
+        Command::VerifyChain(args) => verify_chain::run(&args, &context),
         Command::Inspect(args) => inspect::run(&args, &context),
         Command::Ca(args) => ca::run(args, &context),
         Command::Imgtool(args) => imgtool::run(args, &context),

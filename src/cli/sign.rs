@@ -9,7 +9,8 @@ use super::keys::{self, PassphraseFrom};
 use super::product;
 use super::progress;
 use super::report::Report;
-use super::signature::{FormatArg, FormatSettings, PurposeArg, other_format};
+use super::signature::{FormatArg, FormatSettings, other_format};
+use super::trust::PurposeArg;
 use crate::files::{self, Creation, Output, json_line, shown, shown_output};
 use crate::image::{
     self, Existing, ImageFormat, Layout, Maker, Message, Prepared, Settings, Source, Step, Unfit, format_named,

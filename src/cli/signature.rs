@@ -1,17 +1,15 @@
-//! Flags that say what a signature is and what it is for, shared by `sign` and `verify`.
+//! Flags that say what a signature is, shared by `sign` and `verify`.
 
 use std::collections::BTreeMap;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Arg, ArgAction, ArgMatches, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches};
 
 use super::Context;
 use super::error::Usage;
 use super::keys::{self, PassphraseFrom, Unlock};
 use crate::image::{self, At, FORMATS, ImageFormat, Setting, Settings, Source, Takes, format_named};
 use crate::key::KeyRef;
-use crate::x509::Time;
-use crate::x509::verify::Purpose;
 
 /// A format, as `--as` names it.
 #[derive(Clone, Copy)]
@@ -187,35 +185,4 @@ impl<const SIGNING: bool> clap::FromArgMatches for FormatSettings<SIGNING> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
     }
-}
-
-/// What a signer's certificate must be for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PurposeArg {
-    /// extKeyUsage codeSigning and keyUsage digitalSignature
-    #[default]
-    Firmware,
-    /// extKeyUsage clientAuth, or none
-    TlsClient,
-    /// extKeyUsage serverAuth, or none
-    TlsServer,
-    /// No rule
-    Any,
-}
-
-impl From<PurposeArg> for Purpose {
-    fn from(purpose: PurposeArg) -> Self {
-        match purpose {
-            PurposeArg::Firmware => Self::Firmware,
-            PurposeArg::TlsClient => Self::TlsClient,
-            PurposeArg::TlsServer => Self::TlsServer,
-            PurposeArg::Any => Self::Any,
-        }
-    }
-}
-
-/// Reads RFC 3339.
-pub fn parse_time(text: &str) -> Result<Time, String> {
-    Time::parse(text, &time::format_description::well_known::Rfc3339)
-        .map_err(|_| "must be a time as 2026-11-22T00:00:00Z".to_owned())
 }

@@ -11,12 +11,13 @@ use super::error::Usage;
 use super::product;
 use super::progress;
 use super::report::{Report, row};
-use super::signature::{FormatArg, FormatSettings, PurposeArg, other_format, parse_time};
+use super::signature::{FormatArg, FormatSettings, other_format};
+use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name};
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
-use crate::x509::verify::{Anchors, Purpose};
-use crate::x509::{self, AltName, Certificate, Chain, Time, read_certificates, rfc3339};
+use crate::x509::verify::{Purpose, Rules};
+use crate::x509::{AltName, Certificate, Chain, rfc3339};
 
 /// Check a signature as the device would check it
 ///
@@ -55,15 +56,14 @@ pub struct Args {
     /// What the signer's certificate must be for
     #[arg(long, value_enum, default_value_t, conflicts_with = "public_key")]
     purpose: PurposeArg,
-    /// Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "public_key")]
-    at: Option<Time>,
     /// Write the verified bytes here; nothing where they do not verify
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long, requires = "output")]
     force: bool,
+    #[command(flatten)]
+    chain: ChainArgs,
     #[command(flatten)]
     demands: DemandArgs,
     #[command(flatten)]
@@ -113,18 +113,6 @@ fn parse_sha256(text: &str) -> Result<String, String> {
     let digits = text.replace(':', "").to_ascii_lowercase();
     let is_digest = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_digest { Ok(digits) } else { Err("must be 64 hexadecimal digits".to_owned()) }
-}
-
-/// Reads `dns:NAME` and the like.
-fn parse_alt_name(text: &str) -> Result<AltName, String> {
-    let parsed = match text.split_once(':') {
-        Some(("dns", name)) => AltName::dns(name),
-        Some(("ip", address)) => AltName::ip(address),
-        Some(("uri", uri)) => AltName::uri(uri),
-        Some(("email", address)) => AltName::email(address),
-        _ => return Err("must be dns:NAME, ip:ADDRESS, uri:URI or email:ADDRESS".to_owned()),
-    };
-    parsed.map_err(|error| error.to_string())
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
@@ -182,8 +170,7 @@ pub(super) fn by_key(
     let policy = Policy {
         trust: Trust::Key(key),
         untrusted: Vec::new(),
-        purpose: Purpose::Firmware,
-        at: context.now,
+        rules: Rules::new(Purpose::Firmware, context.now),
         demands: Demands::default(),
     };
     let evidence = Evidence { signature: None, signer: None, policy: &policy };
@@ -220,18 +207,14 @@ struct Offered {
     untrusted: Vec<Certificate>,
 }
 
-/// Reads the certificates that are evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that
-/// cannot be read is.
+/// Reads the certificates that are evidence.
 fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     let mut offered = Offered { signer: None, untrusted: Vec::new() };
     let signer = args.cert.iter().filter(|_| !args.trust.is_empty());
     for path in signer.chain(&args.untrusted) {
-        match read_certificates("certificate", path) {
+        match evidence(path)? {
             Ok(certificates) => offered.untrusted.extend(certificates),
-            Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => {
-                return Err(error.into());
-            }
-            Err(error) => return Ok(Err(Bad { code: "malformed", words: error.to_string() })),
+            Err(bad) => return Ok(Err(bad)),
         }
         if Some(path) == args.cert.as_ref() {
             offered.signer = offered.untrusted.first().cloned();
@@ -244,19 +227,13 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
     let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
         (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
         (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
-        (None, _, paths @ [_, ..]) => {
-            let mut anchors = Vec::new();
-            for path in paths {
-                anchors.extend(read_certificates("trusted certificates", path)?);
-            }
-            Trust::Anchors(Anchors::new(anchors)?)
-        }
+        (None, _, paths @ [_, ..]) => Trust::Anchors(anchors(paths)?),
         (None, None, []) => {
             return Err(Usage("say whom to trust: --trust, --cert or --public-key".to_owned()).into());
         }
     };
-    let at = args.at.unwrap_or(context.now);
-    Ok(Policy { trust, untrusted, purpose: args.purpose.into(), at, demands: args.demands.demands() })
+    let rules = args.chain.rules(args.purpose.into(), context)?;
+    Ok(Policy { trust, untrusted, rules, demands: args.demands.demands() })
 }
 
 /// The report of a file that verified.
@@ -274,8 +251,8 @@ fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Go
         report = report
             .row("signer", subjects[0].clone())
             .row("chain", subjects.join(" < "))
-            .row("purpose", policy.purpose.name())
-            .row("at", rfc3339(policy.at));
+            .row("purpose", policy.rules.purpose.name())
+            .row("at", rfc3339(policy.rules.at));
         let chain: Vec<Value> = chain
             .certificates()
             .iter()

@@ -7,7 +7,7 @@ use std::fmt;
 
 use time::Duration;
 
-use crate::x509::verify::{self, Anchors, Purpose};
+use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{self, Certificate, Chain, Name, Names, Profile, ProvenRequest, Reason, Time, Variables};
 
 /// What is asked of a CA: a certificate of a profile, for a key that the requester has proved to hold.
@@ -270,7 +270,9 @@ pub fn accept(chain: Chain, ask: &Ask<'_>, anchors: &Anchors, now: Time) -> Resu
     if *leaf.subject() != names.subject || leaf.alt_names().map_err(Unacceptable::Profile)? != names.alt_names {
         return Err(Unacceptable::OtherNames { subject: leaf.subject().to_string() });
     }
-    verify::path(leaf, &chain.certificates()[1..], anchors, Purpose::ChainAlone, now).map_err(Unacceptable::Chain)
+    let rules = Rules::new(Purpose::Any, now);
+    let path = verify::path(leaf, &chain.certificates()[1..], anchors, &rules).map_err(Unacceptable::Chain)?;
+    Ok(path.chain)
 }
 
 /// Enrolls by submitting to an authority in this process.

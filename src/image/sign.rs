@@ -3,7 +3,7 @@
 use super::format::{ImageFormat, Maker, Message, Round, Settings};
 use super::{Error, Layout, Source};
 use crate::key::{Input, PublicKey, Scheme, Signer};
-use crate::x509::verify::{self, Purpose};
+use crate::x509::verify::{self, Purpose, Rules};
 use crate::x509::{Chain, Time};
 
 /// A signed image that is ready to be written with [`Source::lay_out`].
@@ -78,7 +78,7 @@ pub fn check_signer(chain: &Chain, key: &PublicKey, purpose: Purpose, now: Time)
     if chain.leaf().spki() != key.spki() {
         return Err(Error::CertificateMismatch);
     }
-    verify::leaf_alone(chain.leaf(), purpose, now).map_err(Error::Certificate)
+    verify::leaf_alone(chain.leaf(), &Rules::new(purpose, now)).map_err(Error::Certificate)
 }
 
 /// Refuses a key whose private half is within everybody's reach.

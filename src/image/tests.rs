@@ -6,7 +6,7 @@ use super::sign::make;
 use super::*;
 use crate::key::{Hash, KeyType, Signer, SoftwareKey};
 use crate::x509::issue::{self, Serial};
-use crate::x509::verify::{Anchors, Purpose};
+use crate::x509::verify::{Anchors, Purpose, Rules};
 use crate::x509::{Certificate, Chain, Name, Names, Profile, Request, Time, Variables, Wanted, no_expiry};
 
 /// A firmware signer right under a root, and who trusts it.
@@ -45,8 +45,12 @@ fn signatory(key_type: KeyType) -> Signatory {
     let to_be_signed = issue::to_be_signed(&profile, &request, &names, &root, scheme, serial, validity).unwrap();
     let leaf = issue::sign(&to_be_signed, &root_key, scheme).unwrap();
     let trust = Trust::Anchors(Anchors::new(vec![root.clone()]).unwrap());
-    let policy =
-        Policy { trust, untrusted: Vec::new(), purpose: Purpose::Firmware, at: now(), demands: Demands::default() };
+    let policy = Policy {
+        trust,
+        untrusted: Vec::new(),
+        rules: Rules::new(Purpose::Firmware, now()),
+        demands: Demands::default(),
+    };
     Signatory { key, chain: Chain::new(vec![leaf, root]).unwrap(), policy }
 }
 

@@ -7,7 +7,7 @@ use super::format::{Evidence, Facts, ImageFormat, Named, Settings, Signatory};
 use super::{Error, Source, Unfit};
 use crate::cms as message;
 use crate::key::{self, Digest, PublicKey, Scheme};
-use crate::x509::verify::{self, Anchors, Purpose};
+use crate::x509::verify::{self, Anchors, Rules};
 use crate::x509::{AltName, Certificate, Chain, Name, Time};
 
 /// Whom a verifier trusts to have signed.
@@ -28,10 +28,8 @@ pub struct Policy {
     pub trust: Trust,
     /// Certificates to build a chain with, besides those that come with the signature.
     pub untrusted: Vec<Certificate>,
-    /// What the signer's certificate must be for.
-    pub purpose: Purpose,
-    /// The time at which it must be valid.
-    pub at: Time,
+    /// What must hold of the signer's certificates.
+    pub rules: Rules,
     /// What else is asked.
     pub demands: Demands,
 }
@@ -255,10 +253,10 @@ fn vouch(leaf: &Certificate, signatory: &Signatory, policy: &Policy) -> Result<C
     let chain = match &policy.trust {
         Trust::Anchors(anchors) => {
             let untrusted = [&signatory.certificates[..], &policy.untrusted].concat();
-            verify::path(leaf, &untrusted, anchors, policy.purpose, policy.at)?
+            verify::path(leaf, &untrusted, anchors, &policy.rules)?.chain
         }
         Trust::Certificate(trusted) if trusted.der() == leaf.der() => {
-            verify::leaf_alone(leaf, policy.purpose, policy.at)?;
+            verify::leaf_alone(leaf, &policy.rules)?;
             Chain::new(vec![leaf.clone()]).map_err(|error| Bad::new("certificate-malformed", error))?
         }
         Trust::Certificate(_) | Trust::Key(_) => {

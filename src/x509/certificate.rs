@@ -10,7 +10,7 @@ use x509_cert::ext::pkix::certpolicy::{PolicyInformation, PolicyQualifierInfo};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints,
-    ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
+    ExtendedKeyUsage, KeyUsage, PolicyConstraints, SubjectKeyIdentifier,
 };
 use x509_parser::prelude::X509Certificate;
 
@@ -205,16 +205,17 @@ impl Certificate {
         Hash::Sha256.digest(&self.der)
     }
 
-    /// The scheme of its signature, where the table knows it and both places name the same.
-    pub fn scheme(&self) -> Option<Scheme> {
-        (self.inner_algorithm == self.outer_algorithm)
-            .then(|| Scheme::from_algorithm_identifier(&self.outer_algorithm).ok())
-            .flatten()
+    /// The scheme of its signature, where the table knows it and both places name the same (RFC 5280 section 4.1.1.2).
+    pub fn scheme(&self) -> Result<Scheme, Error> {
+        if self.inner_algorithm != self.outer_algorithm {
+            return Err(Error::Malformed { what: "the signature algorithm, which differs from the signed one," });
+        }
+        Ok(Scheme::from_algorithm_identifier(&self.outer_algorithm)?)
     }
 
     /// Checks the signature over the original bytes with the issuer's key.
     pub fn is_signed_by(&self, issuer: &PublicKey) -> bool {
-        self.scheme().is_some_and(|scheme| issuer.verify(scheme, Input::Message(&self.tbs), &self.signature).is_ok())
+        self.scheme().is_ok_and(|scheme| issuer.verify(scheme, Input::Message(&self.tbs), &self.signature).is_ok())
     }
 
     /// The value of an extension, where it is there exactly once.
@@ -227,7 +228,7 @@ impl Certificate {
     }
 
     /// Reads an extension strictly: `None` where it is absent, an error where its DER is not what it must be.
-    fn read<'a, T: Decode<'a, Error = der::Error>>(
+    pub(super) fn read<'a, T: Decode<'a, Error = der::Error>>(
         &'a self,
         oid: ObjectIdentifier,
         what: &'static str,
@@ -265,15 +266,20 @@ impl Certificate {
         Ok(found.and_then(|identifier| identifier.key_identifier).map(|octets| octets.as_bytes().to_vec()))
     }
 
+    /// The policyConstraints extension (RFC 5280 section 4.2.1.11).
+    pub fn policy_constraints(&self) -> Result<Option<PolicyConstraints>, Error> {
+        self.read(rfc5280::ID_CE_POLICY_CONSTRAINTS, "policyConstraints")
+    }
+
     /// The subject alternative names (RFC 5280 section 4.2.1.6); none where the extension is absent.
     pub fn alt_names(&self) -> Result<Vec<AltName>, Error> {
         let value = self.extension(rfc5280::ID_CE_SUBJECT_ALT_NAME).map(|extension| extension.value.as_slice());
         value.map_or(Ok(Vec::new()), AltName::decode_extension)
     }
 
-    /// Whether it names itself as issuer.
+    /// Whether it names itself as issuer (RFC 5280 section 3.2).
     pub fn is_self_issued(&self) -> bool {
-        self.issuer == self.subject
+        self.issuer.matches(&self.subject)
     }
 }
 
@@ -297,7 +303,7 @@ impl Chain {
         if certificates.is_empty() {
             return Err(Error::Chain { why: "there is none" });
         }
-        if certificates.windows(2).any(|pair| pair[0].issuer != pair[1].subject) {
+        if certificates.windows(2).any(|pair| !pair[0].issuer.matches(&pair[1].subject)) {
             return Err(Error::Chain { why: "each must be issued by the next, the end entity first" });
         }
         Ok(Self { certificates })

@@ -218,6 +218,34 @@ impl Name {
     }
 }
 
+/// A name in the form by which names compare (RFC 5280 section 7.1): relative names in order, each its attributes in any
+/// order, strings but for their type, case and spacing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Canonical(Vec<Vec<(Vec<u8>, Vec<u8>)>>);
+
+impl Name {
+    /// Whether both are the same name by the rules of RFC 5280 section 7.1.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.der == other.der || self.canonical() == other.canonical()
+    }
+
+    /// The form by which names compare.
+    pub(super) fn canonical(&self) -> Canonical {
+        let relative_name = |attributes: Vec<(ObjectIdentifier, String)>| {
+            let mut attributes: Vec<_> = attributes
+                .into_iter()
+                .map(|(oid, value)| {
+                    let words: Vec<_> = value.split_whitespace().map(str::to_lowercase).collect();
+                    (oid.as_bytes().to_vec(), words.join(" ").into_bytes())
+                })
+                .collect();
+            attributes.sort();
+            attributes
+        };
+        Canonical(self.relative_names().into_iter().map(relative_name).collect())
+    }
+}
+
 impl Default for Name {
     fn default() -> Self {
         Self::empty()

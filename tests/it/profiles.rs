@@ -293,7 +293,7 @@ fn matter_certificates_have_the_form_of_the_public_test_certificates() {
             let utf8 = [&[0x0c, value.len() as u8], value.as_bytes()].concat();
             assert!(subject.der().windows(utf8.len()).any(|window| window == utf8), "{value} is no UTF8String");
         }
-        assert_eq!(certificate.scheme().map(|scheme| scheme.to_string()).as_deref(), Some("ecdsa-sha256"));
+        assert_eq!(certificate.scheme().unwrap().to_string(), "ecdsa-sha256");
         assert_eq!(certificate.not_after(), no_expiry());
         let identifier = certificate.subject_key_identifier().unwrap().unwrap();
         assert_eq!(identifier.len(), 20);

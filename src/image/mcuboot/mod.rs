@@ -110,7 +110,8 @@ mod tests {
     use crate::image::{Demands, Policy, Trust, Verdict, sign, verify};
     use crate::key::Signer;
     use crate::key::{KeyType, SoftwareKey};
-    use crate::x509::{Time, verify::Purpose};
+    use crate::x509::Time;
+    use crate::x509::verify::{Purpose, Rules};
 
     fn with_source<T>(image: &[u8], work: impl FnOnce(&mut Source<'_>) -> T) -> T {
         work(&mut Source::from_bytes(Path::new("image"), image.to_vec(), |_| {}))
@@ -139,8 +140,7 @@ mod tests {
         let policy = Policy {
             trust,
             untrusted: Vec::new(),
-            purpose: Purpose::Firmware,
-            at: Time::UNIX_EPOCH,
+            rules: Rules::new(Purpose::Firmware, Time::UNIX_EPOCH),
             demands: Demands::default(),
         };
         let evidence = Evidence { signature: None, signer: None, policy: &policy };
@@ -196,8 +196,7 @@ mod tests {
         let policy = Policy {
             trust: Trust::Key(key.public_key().clone()),
             untrusted: Vec::new(),
-            purpose: Purpose::Firmware,
-            at: Time::UNIX_EPOCH,
+            rules: Rules::new(Purpose::Firmware, Time::UNIX_EPOCH),
             demands: Demands::default(),
         };
         let evidence = Evidence { signature: None, signer: None, policy: &policy };
