@@ -94,6 +94,8 @@ const PREPARATION: &str = r#"
     bulla sign app.bin --as esp32 --key firmware.key -o app-esp32.bin
     head -c -4096 app-esp32.bin | openssl dgst -sha256 -sign firmware.key -out app-esp32.sig
     cp acme/firmware/root.pem root.pem
+    bulla enroll --key server.key --profile tls-server --cn est --dns est.acme.example --ca acme -o server.pem
+    cp acme/device/root.pem roots.pem
     cp acme/firmware/root.key root.key
     bulla keygen -o new.key
     bulla keygen -o next.key
