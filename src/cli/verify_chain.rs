@@ -22,7 +22,7 @@ use crate::x509::{AltName, rfc3339};
 Examples:
   $ bulla verify-chain device.pem --trust acme/device/root.pem --purpose idevid
   $ bulla verify-chain server.pem --trust roots.pem --purpose tls-server --name est.acme.example
-  $ bulla verify-chain firmware.pem --trust acme/firmware/root.pem --purpose firmware --at 2030-01-01T00:00:00Z")]
+  $ bulla verify-chain firmware.pem --trust root.pem --purpose firmware --at 2030-01-01T00:00:00Z")]
 pub struct Args {
     /// The certificate; what follows it in the file may help to build the chain; `-` is standard input
     #[arg(value_name = "FILE")]
