@@ -73,7 +73,7 @@ pub enum PurposeArg {
     Idevid,
     /// A server of the public web, by the CA/Browser Forum's rules
     Webpki,
-    /// No rule
+    /// No rule about its use
     Any,
 }
 

@@ -250,6 +250,7 @@ fn hold(signatory: &Signatory, key: &PublicKey) -> Result<Scheme, Bad> {
 
 /// The certificates that vouch for a leaf under a policy: itself where it is trusted as it is.
 fn vouch(leaf: &Certificate, signatory: &Signatory, policy: &Policy) -> Result<Chain, Bad> {
+    verify::may_sign(leaf)?;
     let chain = match &policy.trust {
         Trust::Anchors(anchors) => {
             let untrusted = [&signatory.certificates[..], &policy.untrusted].concat();

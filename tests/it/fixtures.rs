@@ -27,7 +27,7 @@ const CHAINS: [(&str, Option<&str>); 22] = [
     ("critical-in-signer", Some("critical-extension")),
     ("critical-in-issuing", Some("critical-extension")),
     ("name-constraints", Some("critical-extension")),
-    ("name-constraints-not-critical", Some("critical-extension")),
+    ("name-constraints-not-critical", Some("certificate-malformed")),
     ("not-a-ca", Some("not-a-ca")),
     ("no-basic-constraints", Some("not-a-ca")),
     ("no-cert-sign", Some("not-a-ca")),

@@ -9,6 +9,7 @@
 //! hangs below it (RFC 5937). Its own signature alone is not looked at.
 
 use const_oid::ObjectIdentifier;
+use x509_cert::ext::pkix::KeyUsages;
 
 use super::{AltName, Certificate, Chain, Error, Reason, Time, rfc3339};
 use crate::key::{Hash, KeyType, PublicKey, Scheme};
@@ -160,6 +161,16 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
     // Each certificate was found by the name of its issuer.
     let chain = Chain::new(certificates).map_err(|error| Refusal::malformed(leaf, error))?;
     Ok(Path { chain, policies, standings })
+}
+
+/// Whether the key of a certificate may make signatures over data, as far as its keyUsage tells (RFC 5280 section 4.2.1.3).
+pub fn may_sign(certificate: &Certificate) -> Result<(), Refusal> {
+    match certificate.key_usage().map_err(Refusal::unreadable(certificate))? {
+        Some(usage) if !usage.0.contains(KeyUsages::DigitalSignature) => {
+            Err(Refusal::purpose(certificate, Purpose::Any, "keyUsage lacks digitalSignature"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Checks a leaf by itself: what can be said without its issuer. Used for a certificate that is trusted as it is.
