@@ -33,7 +33,7 @@ const CHAINS: [(&str, Option<&str>); 22] = [
     ("no-cert-sign", Some("not-a-ca")),
     ("path-length", Some("path-length")),
     ("other-root", Some("untrusted")),
-    ("impostor-root", Some("certificate-signature")),
+    ("impostor-root", Some("key-identifier")),
     ("sha1", Some("certificate-algorithm")),
     ("self-signed", Some("untrusted")),
 ];
