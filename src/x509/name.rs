@@ -7,15 +7,15 @@ use std::fmt;
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc3280, rfc4519};
 use der::asn1::{Any, AnyRef, Ia5StringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
-use der::{Decode, Tag, Tagged};
+use der::{Decode, Encode, Tag, Tagged};
 use stringprep::x520prep;
 use x509_cert::attr::AttributeTypeAndValue;
-use x509_parser::asn1_rs;
-use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Name;
 
 use super::{Error, encode, members};
-use crate::files;
+use crate::files::{self, to_hex};
+
+/// What errors call it.
+const WHAT: &str = "the name";
 
 /// A distinguished name, kept as its DER bytes.
 ///
@@ -40,9 +40,9 @@ pub struct Name {
 pub(super) struct Canonical(Vec<u8>);
 
 impl Canonical {
-    fn of(name: &X509Name<'_>) -> Self {
-        let mut canonical = Vec::with_capacity(2 * name.as_raw().len());
-        for relative_name in name.iter_rdn() {
+    fn of(relative_names: &[RelativeName<'_>]) -> Self {
+        let mut canonical = Vec::new();
+        for relative_name in relative_names {
             let mut attributes: Vec<Vec<u8>> = relative_name.iter().map(canonical_attribute).collect();
             attributes.sort_unstable();
             put(&mut canonical, &attributes.concat());
@@ -75,8 +75,8 @@ impl Attribute {
         let encoded = attribute_value(oid, value)?;
         let tag = encoded.tag();
         let rdn = SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value: encoded }]);
-        let rdn = rdn.map_err(|_| Error::Malformed { what: "the name" })?;
-        Ok(Self { oid, value: value.to_owned(), tag, relative_name: encode("the name", &rdn)? })
+        let rdn = rdn.map_err(|_| Error::Malformed { what: WHAT })?;
+        Ok(Self { oid, value: value.to_owned(), tag, relative_name: encode(WHAT, &rdn)? })
     }
 }
 
@@ -136,16 +136,10 @@ impl Name {
         Self { der: vec![0x30, 0x00], canonical: Canonical(Vec::new()) }
     }
 
-    /// Takes the DER bytes of a name from a certificate or request.
+    /// Takes the DER bytes of a name from a certificate or request. All of them must be read: what one reader does not see
+    /// in a name is seen by another.
     pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
-        let malformed = Error::Malformed { what: "the name" };
-        match X509Name::from_der(der) {
-            // A type that cannot be read cannot be shown, and its attribute must not go unseen.
-            Ok(([], name)) if name.iter_attributes().all(|attribute| attribute_oid(attribute).is_some()) => {
-                Ok(Self { der: der.to_vec(), canonical: Canonical::of(&name) })
-            }
-            _ => Err(malformed),
-        }
+        Ok(Self { der: der.to_vec(), canonical: Canonical::of(&relative_names(der)?) })
     }
 
     /// Builds a name of single-valued RDNs in the order given; an attribute may come several times.
@@ -160,25 +154,18 @@ impl Name {
     /// Puts relative distinguished names together, each in its DER encoding.
     pub(super) fn from_relative_names(names: &[Vec<u8>]) -> Result<Self, Error> {
         let content = names.concat();
-        let name = AnyRef::new(Tag::Sequence, &content).map_err(|_| Error::Malformed { what: "the name" })?;
-        Self::from_der(&encode("the name", &name)?)
+        let name = AnyRef::new(Tag::Sequence, &content).map_err(|_| Error::Malformed { what: WHAT })?;
+        Self::from_der(&encode(WHAT, &name)?)
     }
 
     /// The attributes in order, each with its original bytes. An RDN of several attributes is refused, as is a value
     /// that is no UTF8String, PrintableString or IA5String: what an allow-list is about must be what every peer reads.
     pub(super) fn single_valued(&self) -> Result<Vec<Attribute>, Error> {
-        const WHAT: &str = "the name";
-        let malformed = |_| Error::Malformed { what: WHAT };
-        let attribute = |relative_name: &[u8]| {
-            let [attribute] = members(relative_name, Tag::Set, WHAT)?[..] else {
+        let attribute = |(attributes, relative_name): (RelativeName<'_>, &[u8])| {
+            let [(oid, value)] = attributes[..] else {
                 let (value, why) = (self.to_string(), "has two attributes in one place, which no device profile has");
                 return Err(Error::Value { what: "subject", value, why });
             };
-            let [oid, value] = members(attribute, Tag::Sequence, WHAT)?[..] else {
-                return Err(Error::Malformed { what: WHAT });
-            };
-            let oid = ObjectIdentifier::from_der(oid).map_err(malformed)?;
-            let value = AnyRef::from_der(value).map_err(malformed)?;
             let text = match value.tag() {
                 Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => std::str::from_utf8(value.value()).ok(),
                 _ => None,
@@ -188,7 +175,8 @@ impl Name {
             let text = text.ok_or_else(refuse)?.to_owned();
             Ok(Attribute { oid, value: text, tag: value.tag(), relative_name: relative_name.to_vec() })
         };
-        members(&self.der, Tag::Sequence, WHAT)?.into_iter().map(attribute).collect()
+        let encodings = members(&self.der, Tag::Sequence, WHAT)?;
+        relative_names(&self.der)?.into_iter().zip(encodings).map(attribute).collect()
     }
 
     /// Reads attributes written as `O=Acme, OU=a, OU=b, CN=x`: in the order of the encoding, the reverse of RFC 4514.
@@ -248,14 +236,12 @@ impl Name {
     }
 
     fn relative_names(&self) -> Vec<Vec<(ObjectIdentifier, String)>> {
-        let Ok((_, name)) = X509Name::from_der(&self.der) else { return Vec::new() };
-        let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-            let text = text(attribute.attr_value()).map(Cow::into_owned).unwrap_or_else(|| {
-                attribute.as_slice().iter().fold("#".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
-            });
-            Some((attribute_oid(attribute)?, text))
+        let attribute = |(oid, value): (ObjectIdentifier, AnyRef<'_>)| {
+            let text = text(value).map_or_else(|| format!("#{}", to_hex(value.value())), Cow::into_owned);
+            (oid, text)
         };
-        name.iter_rdn().map(|rdn| rdn.iter().filter_map(attribute).collect()).collect()
+        let names = relative_names(&self.der).expect("a name is read when it is made");
+        names.into_iter().map(|attributes| attributes.into_iter().map(attribute).collect()).collect()
     }
 }
 
@@ -292,26 +278,34 @@ impl fmt::Debug for Name {
     }
 }
 
-fn attribute_oid(attribute: &x509_parser::x509::AttributeTypeAndValue<'_>) -> Option<ObjectIdentifier> {
-    ObjectIdentifier::from_bytes(attribute.attr_type().as_bytes()).ok()
+/// The attributes that stand in one place of a name: one, as a rule.
+type RelativeName<'a> = Vec<(ObjectIdentifier, AnyRef<'a>)>;
+
+fn relative_names(der: &[u8]) -> Result<Vec<RelativeName<'_>>, Error> {
+    let malformed = || Error::Malformed { what: WHAT };
+    let attribute = |attribute| {
+        let [oid, value] = members(attribute, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
+        let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
+        Ok((oid, AnyRef::from_der(value).map_err(|_| malformed())?))
+    };
+    let relative_name = |relative_name| match members(relative_name, Tag::Set, WHAT)? {
+        attributes if attributes.is_empty() => Err(malformed()),
+        attributes => attributes.into_iter().map(attribute).collect(),
+    };
+    members(der, Tag::Sequence, WHAT)?.into_iter().map(relative_name).collect()
 }
 
 /// Attributes compare by type and by prepared text, whatever the type of the string. A value that is no text, or cannot be
-/// prepared, compares by its own type and its bytes.
-fn canonical_attribute(attribute: &x509_parser::x509::AttributeTypeAndValue<'_>) -> Vec<u8> {
-    let value = attribute.attr_value();
-    let mut canonical = Vec::with_capacity(48 + value.data.len());
-    put(&mut canonical, attribute.attr_type().as_bytes());
-    match text(value).and_then(|text| prepare(&text)) {
-        Some(text) => {
-            put(&mut canonical, &[]);
-            put(&mut canonical, text.as_bytes());
-        }
-        None => {
-            put(&mut canonical, &value.tag().0.to_be_bytes());
-            put(&mut canonical, value.data);
-        }
-    }
+/// prepared, compares by its encoding.
+fn canonical_attribute((oid, value): &(ObjectIdentifier, AnyRef<'_>)) -> Vec<u8> {
+    let mut canonical = Vec::new();
+    put(&mut canonical, oid.as_bytes());
+    let (text, encoding) = match text(*value).and_then(|text| prepare(&text)) {
+        Some(text) => (text, Vec::new()),
+        None => (String::new(), value.to_der().expect("what was read can be written")),
+    };
+    put(&mut canonical, text.as_bytes());
+    put(&mut canonical, &encoding);
     canonical
 }
 
@@ -322,22 +316,16 @@ fn put(canonical: &mut Vec<u8>, part: &[u8]) {
 
 /// The text of a string, where its octets are what its type says. TeletexString is read as Latin-1, which is what its
 /// writers mean.
-fn text<'a>(value: &asn1_rs::Any<'a>) -> Option<Cow<'a, str>> {
-    use asn1_rs::Tag;
+fn text(value: AnyRef<'_>) -> Option<Cow<'_, str>> {
     match value.tag() {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {
-            std::str::from_utf8(value.data).ok().map(Cow::Borrowed)
+            std::str::from_utf8(value.value()).ok().map(Cow::Borrowed)
         }
-        Tag::T61String => Some(value.data.iter().copied().map(char::from).collect()),
+        Tag::TeletexString => Some(value.value().iter().copied().map(char::from).collect()),
         Tag::BmpString => {
-            let (units, rest) = value.data.as_chunks();
+            let (units, rest) = value.value().as_chunks();
             let units: Vec<u16> = units.iter().copied().map(u16::from_be_bytes).collect();
             String::from_utf16(&units).ok().filter(|_| rest.is_empty()).map(Cow::Owned)
-        }
-        Tag::UniversalString => {
-            let (units, rest) = value.data.as_chunks();
-            let text: Option<String> = units.iter().copied().map(u32::from_be_bytes).map(char::from_u32).collect();
-            text.filter(|_| rest.is_empty()).map(Cow::Owned)
         }
         _ => None,
     }
@@ -462,7 +450,6 @@ mod tests {
     const PRINTABLE: u8 = 19;
     const TELETEX: u8 = 20;
     const IA5: u8 = 22;
-    const UNIVERSAL: u8 = 28;
     const BMP: u8 = 30;
 
     /// Case, spacing and the type of the string do not count (RFC 5280 section 7.1), nor what RFC 4518 section 2 takes away
@@ -474,7 +461,6 @@ mod tests {
             (IA5, b" acme gmbh", "Acme GmbH"),
             (TELETEX, b"M\xfcller", "M\u{fc}ller"),
             (BMP, b"\0M\0\xfc\0l\0l\0e\0r", "m\u{dc}ller"),
-            (UNIVERSAL, b"\0\0\0M\0\0\0\xfc\0\0\0l\0\0\0l\0\0\0e\0\0\0r", "M\u{fc}ller"),
             (UTF8, "Mu\u{308}ller".as_bytes(), "M\u{fc}ller"),
             (UTF8, "MU\u{308}LLER".as_bytes(), "m\u{fc}ller"),
             (UTF8, "STRASSE".as_bytes(), "stra\u{df}e"),
@@ -530,5 +516,33 @@ mod tests {
         assert!(!below("O=a, OU=b", "O=a, OU=b, CN=c"));
         assert!(!below("O=a, OU=bc", "O=a, OU=b"));
         assert!(name("O=a").canonical().starts_with(Name::empty().canonical()));
+    }
+
+    /// No attribute can hide where a reader has stopped.
+    #[test]
+    fn every_byte_of_a_name_is_read() {
+        // SEQUENCE { SET { SEQUENCE { commonName, UTF8String "a" } } }
+        let good = "300c310a30080603550403 0c0161";
+        let read = |hex: &str| Name::from_der(&crate::files::from_hex(&hex.replace(' ', "")).unwrap());
+        assert_eq!(read(good).unwrap().to_string(), "CN=a");
+        for hex in [
+            "300d310a30080603550403 0c0161 00",
+            "300e310a30080603550403 0c0161 3100",
+            "300e310c30080603550403 0c0161 0500",
+            "300e310c300a0603550403 0c0161 0500",
+            "300e310a30080603550403 0c0161 0500",
+            "300c310a30080603550403 0c0261",
+            "300a310830060603550403 0c",
+            "30023100",
+            "300431023000",
+            "3080310a30080603550403 0c0161 0000",
+            "30810c310a30080603550403 0c0161",
+            "310c310a30080603550403 0c0161",
+            "300c300a30080603550403 0c0161",
+            "300c310a30080603550480 0c0161",
+            "",
+        ] {
+            assert!(read(hex).is_err(), "{hex}");
+        }
     }
 }
