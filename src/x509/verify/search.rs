@@ -103,7 +103,7 @@ struct Limits {
 
 struct Search<'a, 'b, J> {
     issuers: Vec<Issuer<'a>>,
-    by_subject: HashMap<Canonical, Vec<usize>>,
+    by_subject: HashMap<&'a Canonical, Vec<usize>>,
     rules: &'a Rules,
     budget: &'b mut Budget,
     /// Whether an issuer signed a certificate, once that is known: several paths share a step.
@@ -117,7 +117,7 @@ impl<'a, 'b, J> Search<'a, 'b, J> {
         let trusted = offered.anchors.certificates().iter().map(|certificate| (certificate, true));
         let untrusted = offered.untrusted.iter().map(|certificate| (certificate, false));
         let mut issuers: Vec<Issuer<'a>> = Vec::new();
-        let mut by_subject: HashMap<Canonical, Vec<usize>> = HashMap::new();
+        let mut by_subject: HashMap<&'a Canonical, Vec<usize>> = HashMap::new();
         for (certificate, is_anchor) in trusted.chain(untrusted) {
             let namesakes = by_subject.entry(certificate.subject().canonical()).or_default();
             if namesakes.iter().all(|index| issuers[*index].certificate != certificate) {
@@ -138,7 +138,7 @@ impl<'a, 'b, J> Search<'a, 'b, J> {
             self.note(Refusal::TooDeep);
             return None;
         }
-        let candidates = self.by_subject.get(&child.issuer().canonical()).cloned().unwrap_or_default();
+        let candidates = self.by_subject.get(child.issuer().canonical()).cloned().unwrap_or_default();
         if candidates.is_empty() {
             self.note(Refusal::NoIssuer { certificate: name(child), issuer: child.issuer().to_string() });
         }
