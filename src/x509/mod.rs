@@ -23,6 +23,7 @@ mod crl;
 pub mod issue;
 pub mod lint;
 mod name;
+pub mod ocsp;
 mod profile;
 mod request;
 pub mod verify;
@@ -174,6 +175,15 @@ pub(crate) fn encode_time(time: Time) -> Result<Any, Error> {
         Any::encode_from(&GeneralizedTime::from_date_time(time))
     };
     encoded.map_err(|_| unfit())
+}
+
+/// Decodes a UTCTime or GeneralizedTime in DER, from 1970 on.
+pub(crate) fn decode_time(der: &[u8]) -> Option<Time> {
+    let since_1970 = match der.first()? {
+        0x17 => UtcTime::from_der(der).ok()?.to_unix_duration(),
+        _ => GeneralizedTime::from_der(der).ok()?.to_unix_duration(),
+    };
+    Time::from_unix_timestamp(i64::try_from(since_1970.as_secs()).ok()?).ok()
 }
 
 /// The key identifier of a public key: the leftmost 160 bits of the SHA-256 of its BIT STRING (RFC 7093 section 2).
