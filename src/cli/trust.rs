@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use super::Context;
-use crate::files;
+use crate::files::{self, shown};
 use crate::image::Bad;
 use crate::key::Hash;
-use crate::x509::verify::{Anchors, Purpose, Rules, Strength};
-use crate::x509::{self, AltName, Certificate, Time, read_certificates};
+use crate::x509::ocsp::{Answer, Response, read_answers};
+use crate::x509::verify::{Anchors, Mode, Purpose, Revocation, Rules, Strength};
+use crate::x509::{self, AltName, Time, read_certificates};
 
 /// What the certificates of a chain must hold up to.
 #[derive(Debug, clap::Args)]
@@ -27,17 +28,29 @@ pub struct ChainArgs {
     /// Most CAs between the certificate and a trusted one
     #[arg(long, value_name = "NUMBER")]
     max_path_length: Option<u8>,
+    /// OCSP responses, DER or PEM; may be given several times
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    ocsp: Vec<PathBuf>,
 }
 
 impl ChainArgs {
-    /// The rules for a purpose.
-    pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Rules> {
-        let Self { at, min_rsa, min_hash, max_path_length } = self;
-        Ok(Rules {
+    /// The rules for a purpose. Responses that cannot be parsed are wrong evidence.
+    pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Result<Rules, Bad>> {
+        let Self { at, min_rsa, min_hash, max_path_length, ocsp } = self;
+        let mode = if ocsp.is_empty() { Mode::Off } else { Mode::Check };
+        let mut responses = Vec::new();
+        for path in ocsp {
+            match self::responses(path)? {
+                Ok(found) => responses.extend(found),
+                Err(bad) => return Ok(Err(bad)),
+            }
+        }
+        Ok(Ok(Rules {
             strength: Strength::default().with_rsa(*min_rsa).with_hash((*min_hash).into()),
             max_path_length: *max_path_length,
+            revocation: Revocation { mode, responses },
             ..Rules::new(purpose, at.unwrap_or(context.now))
-        })
+        }))
     }
 }
 
@@ -99,14 +112,26 @@ pub fn anchors(paths: &[PathBuf]) -> anyhow::Result<Anchors> {
     Ok(Anchors::new(anchors)?)
 }
 
-/// Reads certificates that are evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that
-/// cannot be read is.
-pub fn evidence(path: &Path) -> anyhow::Result<Result<Vec<Certificate>, Bad>> {
-    match read_certificates("certificate", path) {
-        Ok(certificates) => Ok(Ok(certificates)),
+/// Takes what was read as evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that cannot be
+/// read is.
+pub fn evidence<T>(read: Result<T, x509::Error>) -> anyhow::Result<Result<T, Bad>> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
         Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => Err(error.into()),
         Err(error) => Ok(Err(Bad::new("malformed", error))),
     }
+}
+
+/// Reads responses that are evidence. A responder that gave none vouches for nothing.
+fn responses(path: &Path) -> anyhow::Result<Result<Vec<Response>, Bad>> {
+    let response = |answer| match answer {
+        Answer::Response(response) => Ok(response),
+        Answer::Failure(failure) => {
+            let words = format!("{} is no response but an OCSP responder's answer {failure}", shown(path));
+            Err(Bad::new("revocation-unknown", words))
+        }
+    };
+    Ok(evidence(read_answers(path))?.and_then(|answers| answers.into_iter().map(response).collect()))
 }
 
 /// Reads RFC 3339.

@@ -17,7 +17,7 @@ use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
 use crate::x509::verify::{Purpose, Rules};
-use crate::x509::{AltName, Certificate, Chain, rfc3339};
+use crate::x509::{AltName, Certificate, Chain, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
 ///
@@ -126,7 +126,11 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
     };
     let settings = args.settings.of(format, context)?;
-    let policy = policy(&args, offered.untrusted, context)?;
+    let rules = match args.chain.rules(args.purpose.into(), context)? {
+        Ok(rules) => rules,
+        Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
+    };
+    let policy = policy(&args, offered.untrusted, rules)?;
     if args.signature.is_some() && !format.is_detached() {
         return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());
     }
@@ -212,7 +216,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     let mut offered = Offered { signer: None, untrusted: Vec::new() };
     let signer = args.cert.iter().filter(|_| !args.trust.is_empty());
     for path in signer.chain(&args.untrusted) {
-        match evidence(path)? {
+        match evidence(read_certificates("certificate", path))? {
             Ok(certificates) => offered.untrusted.extend(certificates),
             Err(bad) => return Ok(Err(bad)),
         }
@@ -223,7 +227,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     Ok(Ok(offered))
 }
 
-fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Policy> {
+fn policy(args: &Args, untrusted: Vec<Certificate>, rules: Rules) -> anyhow::Result<Policy> {
     let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
         (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
         (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
@@ -232,7 +236,6 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
             return Err(Usage("say whom to trust: --trust, --cert or --public-key".to_owned()).into());
         }
     };
-    let rules = args.chain.rules(args.purpose.into(), context)?;
     Ok(Policy { trust, untrusted, rules, demands: args.demands.demands() })
 }
 

@@ -11,7 +11,7 @@ use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_name};
 use crate::files::{printable, shown};
 use crate::image::Bad;
 use crate::x509::verify::{self, Path as Found, Rules};
-use crate::x509::{AltName, rfc3339};
+use crate::x509::{AltName, read_certificates, rfc3339};
 
 /// Check a certificate and the chain that vouches for it
 ///
@@ -45,10 +45,13 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let anchors = anchors(&args.trust)?;
-    let rules = Rules { name: args.name.clone(), ..args.chain.rules(args.purpose.into(), context)? };
+    let rules = match args.chain.rules(args.purpose.into(), context)? {
+        Ok(rules) => Rules { name: args.name.clone(), ..rules },
+        Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
+    };
     let mut certificates = Vec::new();
     for path in std::iter::once(&args.file).chain(&args.untrusted) {
-        match evidence(path)? {
+        match evidence(read_certificates("certificate", path))? {
             Ok(found) => certificates.extend(found),
             Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
         }

@@ -19,6 +19,7 @@ mod identity;
 mod policies;
 mod purpose;
 mod refusal;
+mod responses;
 mod revocation;
 mod search;
 mod webpki;

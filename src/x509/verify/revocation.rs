@@ -1,13 +1,16 @@
 //! Revocation: what lists (RFC 5280 section 6.3) and responses (RFC 6960) say of the certificates of a path.
 
 use super::search::{Budget, Offered};
-use super::{Certificate, Refusal, Rules, Time};
+use super::{Certificate, Refusal, Rules, Time, responses};
+use crate::x509::ocsp;
 
 /// Whether certificates may be revoked, and what tells.
 #[derive(Clone, Debug, Default)]
 pub struct Revocation {
     /// How much must be known.
     pub mode: Mode,
+    /// OCSP responses about any certificate.
+    pub responses: Vec<ocsp::Response>,
 }
 
 /// How much must be known of the revocation of certificates.
@@ -39,11 +42,18 @@ pub(super) fn judge(
     path: &[&Certificate],
     _offered: Offered<'_>,
     rules: &Rules,
-    _budget: &mut Budget,
+    budget: &mut Budget,
 ) -> Result<Vec<Standing>, Refusal> {
-    match rules.revocation.mode {
-        Mode::Off => Ok(Vec::new()),
-        Mode::Check => Ok(path.iter().skip(1).map(|_| Standing::Unknown).collect()),
-        Mode::Require => Err(Refusal::revocation_unknown(path[0], "there is no revocation list of its issuer")),
+    if rules.revocation.mode == Mode::Off {
+        return Ok(Vec::new());
     }
+    let mut standings = Vec::new();
+    for (certificate, issuer) in path.iter().zip(path.iter().skip(1)) {
+        match responses::judge(&rules.revocation.responses, certificate, issuer, rules, budget)? {
+            Some(standing) => standings.push(standing),
+            None if rules.revocation.mode == Mode::Check => standings.push(Standing::Unknown),
+            None => return Err(Refusal::revocation_unknown(certificate, "there is no evidence that tells of it")),
+        }
+    }
+    Ok(standings)
 }
