@@ -59,8 +59,9 @@ struct Sound<'b> {
 enum Signers {
     /// Whoever bears the name of its issuer and leads to the anchor.
     Any,
-    /// The certificate that issued the one in question.
-    IssuerAlone,
+    /// The certificate that issued the one in question, or that one itself, where its issuer made it answer for its own
+    /// revocation. This is how whoever signs lists is judged, without end otherwise.
+    IssuerOrItself,
 }
 
 impl<'a> Lists<'a> {
@@ -128,7 +129,7 @@ impl<'a> Lists<'a> {
             if reasons.is_empty() {
                 continue;
             }
-            match self.signer(list, signers, above, budget)? {
+            match self.signer(list, signers, certificate, above, budget)? {
                 Ok(signer) => sound.push(Sound { list: list.list, content, signer, reasons }),
                 Err(why) => drop(fault.get_or_insert_with(|| unknown(&why))),
             }
@@ -161,28 +162,30 @@ impl<'a> Lists<'a> {
         found.into_iter().filter_map(|index| self.lists.get(index))
     }
 
-    /// Who signed a list: somebody who may, and who leads to the anchor; else why there is nobody.
+    /// Who signed a list about a certificate: somebody who may, and who leads to the anchor; else why there is nobody.
     fn signer<'b>(
         &'b self,
         list: &List<'a>,
         signers: Signers,
+        certificate: &'b Certificate,
         above: &[&'b Certificate],
         budget: &mut Budget,
     ) -> Result<Result<&'b Certificate, String>, Refusal> {
         let issuer = list.list.issuer();
-        let candidates: Vec<&Certificate> = match signers {
-            Signers::IssuerAlone => above.first().copied().into_iter().collect(),
-            Signers::Any => {
-                let others = self.by_subject.get(&issuer.canonical()).into_iter().flatten();
-                above.iter().chain(others).copied().collect()
-            }
+        let (near, far): (Vec<&Certificate>, &[&Certificate]) = match signers {
+            Signers::IssuerOrItself => (above.first().copied().into_iter().chain([certificate]).collect(), &[]),
+            Signers::Any => (above.to_vec(), self.by_subject.get(&issuer.canonical()).map_or(&[], Vec::as_slice)),
         };
+        let near = near.into_iter().filter(|near| near.subject().matches(issuer)).map(|near| (near, true));
+        let far = far.iter().filter(|far| !above.contains(far)).map(|far| (*far, false));
         let mut why = "is not signed by its issuer".to_owned();
-        for candidate in candidates.into_iter().filter(|candidate| candidate.subject().matches(issuer)) {
+        for (candidate, is_near) in near.chain(far) {
             if !list.is_signed_by(candidate, budget)? {
                 continue;
             }
-            match self.may_sign(candidate, above, budget) {
+            let leads =
+                may_sign(candidate).and_then(|()| if is_near { Ok(()) } else { self.leads(candidate, above, budget) });
+            match leads {
                 Ok(()) => return Ok(Ok(candidate)),
                 // What was not looked at may tell that a certificate is revoked.
                 Err(refusal @ Refusal::TooComplex { .. }) => return Err(refusal),
@@ -192,39 +195,44 @@ impl<'a> Lists<'a> {
         Ok(Err(why))
     }
 
-    /// Whether a certificate may sign lists for a path: by its keyUsage, and as one of that path or of another to its
-    /// anchor (RFC 5280 section 6.3.3 (f)).
-    fn may_sign(&self, signer: &Certificate, above: &[&Certificate], budget: &mut Budget) -> Result<(), Refusal> {
-        let usage = signer.key_usage().map_err(Refusal::unreadable(signer))?;
-        if usage.is_some_and(|usage| !usage.0.contains(KeyUsages::CRLSign)) {
-            return Err(Refusal::malformed(signer, "its keyUsage lacks cRLSign"));
-        }
-        let Some(anchor) = above.last().filter(|_| !above.contains(&signer)) else { return Ok(()) };
+    /// Whether whoever signs lists leads to the anchor that `above` ends in (RFC 5280 section 6.3.3 (f)).
+    fn leads(&self, signer: &Certificate, above: &[&Certificate], budget: &mut Budget) -> Result<(), Refusal> {
+        let Some(anchor) = above.last() else { return Ok(()) };
         let step = (std::ptr::from_ref(signer), std::ptr::from_ref(*anchor));
         if let Some(known) = self.vouched.borrow().get(&step) {
             return known.clone();
         }
-        let found = self.leads(signer, anchor, budget);
+        let found = self.find_path(signer, anchor, budget);
         self.vouched.borrow_mut().insert(step, found.clone());
         found
     }
 
-    /// Whether a path leads from whoever signs lists to an anchor.
-    fn leads(&self, signer: &Certificate, anchor: &Certificate, budget: &mut Budget) -> Result<(), Refusal> {
+    fn find_path(&self, signer: &Certificate, anchor: &Certificate, budget: &mut Budget) -> Result<(), Refusal> {
         certificate::check(signer, false, &self.rules)?;
         let judge = |path: &[&Certificate], budget: &mut Budget| {
             if path.last() != Some(&anchor) {
                 return Err(Refusal::NoIssuer { certificate: name(signer), issuer: signer.issuer().to_string() });
             }
             for (place, certificate) in path.iter().enumerate().take(path.len().saturating_sub(1)) {
-                // No list is heard about the path of who signed it: it would vouch for itself.
                 let above = path.get(place + 1..).unwrap_or_default();
-                let answer = self.judge_by(Signers::IssuerAlone, certificate, above, budget);
+                let answer = self.judge_by(Signers::IssuerOrItself, certificate, above, budget);
                 self.mode.conclude(certificate, [answer])?;
             }
             Ok(())
         };
-        build(signer, self.offered, &self.rules, budget, judge).map(|_| ())
+        let found = build(signer, self.offered, &self.rules, budget, judge);
+        // A search that ended for want of budget has not shown that there is no path.
+        found.map(|_| ()).or_else(|refusal| budget.is_left().and(Err(refusal)))
+    }
+}
+
+/// A keyUsage must have cRLSign (RFC 5280 section 6.3.3 (f)).
+fn may_sign(signer: &Certificate) -> Result<(), Refusal> {
+    match signer.key_usage().map_err(Refusal::unreadable(signer))? {
+        Some(usage) if !usage.0.contains(KeyUsages::CRLSign) => {
+            Err(Refusal::malformed(signer, "its keyUsage lacks cRLSign"))
+        }
+        _ => Ok(()),
     }
 }
 
