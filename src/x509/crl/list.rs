@@ -270,3 +270,91 @@ pub fn read_revocation_lists(path: &Path) -> Result<Vec<CertificateList>, Error>
         .map(|document| CertificateList::from_der(&document.expect(Kind::Crl, path)?.der))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use der::asn1::{GeneralizedTime, IntRef, OctetString, UtcTime};
+
+    use super::super::{Entries, VERSION_2};
+    use super::*;
+
+    /// ecdsa-with-SHA256 (RFC 5758 section 3.2).
+    const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+
+    fn extension(oid: ObjectIdentifier, critical: bool, value: &[u8]) -> DerExtension {
+        DerExtension { extn_id: oid, critical, extn_value: OctetString::new(value).unwrap() }
+    }
+
+    /// 2026-01-01, in the form that is not for that year.
+    fn general_time() -> DerTime {
+        DerTime::GeneralTime(GeneralizedTime::from_date_time(der::DateTime::new(2026, 1, 1, 0, 0, 0).unwrap()))
+    }
+
+    fn utc_time() -> DerTime {
+        DerTime::UtcTime(UtcTime::from_date_time(der::DateTime::new(2026, 1, 1, 0, 0, 0).unwrap()).unwrap())
+    }
+
+    fn entry(reason: &[u8]) -> Entry<'static> {
+        Entry {
+            user_certificate: IntRef::new(&[0x2a]).unwrap(),
+            revocation_date: utc_time(),
+            crl_entry_extensions: Some(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, reason)]),
+        }
+    }
+
+    /// Reads a list of one entry, changed in one thing.
+    fn read(
+        of_entry: impl FnOnce(&mut Entry<'_>),
+        of_list: impl FnOnce(&mut TbsCertList<'_>),
+    ) -> Result<CertificateList, Error> {
+        let mut entry = entry(&[0x0a, 0x01, 0x01]);
+        of_entry(&mut entry);
+        let entry = entry.to_der().unwrap();
+        let issuer = Name::new(&[(Name::COMMON_NAME, "CA")]).unwrap();
+        let mut list = TbsCertList {
+            version: Some(VERSION_2),
+            signature: AnyRef::from_der(&ALGORITHM).unwrap(),
+            issuer: AnyRef::from_der(issuer.der()).unwrap(),
+            this_update: utc_time(),
+            next_update: None,
+            revoked_certificates: Some(Entries(&entry)),
+            crl_extensions: Some(vec![extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0x07])]),
+        };
+        of_list(&mut list);
+        let parts = [list.to_der().unwrap(), ALGORITHM.to_vec(), vec![0x03, 0x02, 0x00, 0x00]].concat();
+        CertificateList::from_der(&der::asn1::AnyRef::new(Tag::Sequence, &parts).unwrap().to_der().unwrap())
+    }
+
+    #[test]
+    fn what_is_in_a_list_is_read() {
+        let list = read(|_| {}, |_| {}).unwrap();
+        assert_eq!((list.version(), list.number(), list.count()), (2, Some(&[7][..]), 1));
+        let entry = list.revoked().next().unwrap().unwrap();
+        assert_eq!((entry.serial, entry.reason), (&[0x2a][..], Some(Reason::KeyCompromise)));
+        assert_eq!(rfc3339(entry.date), "2026-01-01T00:00:00Z");
+        let unknown = ObjectIdentifier::new_unwrap("1.2.3");
+        let list = read(|it| it.crl_entry_extensions = Some(vec![extension(unknown, true, &[])]), |_| {}).unwrap();
+        assert_eq!(list.revoked().next().unwrap().unwrap().unknown_critical, Some(unknown));
+    }
+
+    #[test]
+    fn what_is_malformed_anywhere_is_refused() {
+        let twice = || {
+            let one = extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0x07]);
+            Some(vec![one.clone(), one])
+        };
+        let negative = || Some(vec![extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0xff])]);
+        assert!(read(|_| {}, |list| list.this_update = general_time()).is_err());
+        assert!(read(|_| {}, |list| list.next_update = Some(general_time())).is_err());
+        assert!(read(|_| {}, |list| list.version = None).is_err(), "version 1 has no extensions");
+        assert!(read(|_| {}, |list| list.version = Some(2)).is_err());
+        assert!(read(|_| {}, |list| list.crl_extensions = twice()).is_err());
+        assert!(read(|_| {}, |list| list.crl_extensions = negative()).is_err());
+        assert!(read(|_| {}, |list| list.revoked_certificates = Some(Entries(&[0x30]))).is_err());
+        assert!(read(|entry| entry.revocation_date = general_time(), |_| {}).is_err());
+        assert!(read(|entry| entry.crl_entry_extensions = twice(), |_| {}).is_err());
+        for reason in [&[0x0a, 0x01, 0x07][..], &[0x02, 0x01, 0x01], &[0x0a, 0x02, 0x00, 0x01], &[]] {
+            assert!(read(|it| *it = entry(reason), |_| {}).is_err(), "{reason:?}");
+        }
+    }
+}

@@ -215,8 +215,8 @@ impl<'a> Lists<'a> {
             }
             for (place, certificate) in path.iter().enumerate().take(path.len().saturating_sub(1)) {
                 let above = path.get(place + 1..).unwrap_or_default();
-                let answer = self.judge_by(Signers::IssuerOrItself, certificate, above, budget);
-                self.mode.conclude(certificate, [answer])?;
+                let known = self.judge_by(Signers::IssuerOrItself, certificate, above, budget)?;
+                self.mode.decide(certificate, known)?;
             }
             Ok(())
         };

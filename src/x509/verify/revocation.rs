@@ -62,35 +62,66 @@ impl<'a> Evidence<'a> {
         for (place, certificate) in path.iter().enumerate().take(path.len().saturating_sub(1)) {
             let above = path.get(place + 1..).unwrap_or_default();
             let answers = [self.lists.judge(certificate, above, budget)];
-            standings.push(self.mode.conclude(certificate, answers)?);
+            standings.push(self.mode.decide(certificate, join(answers)?)?);
         }
         Ok(standings)
     }
 }
 
 impl Mode {
-    /// Brings together what each kind of evidence says of a certificate, `None` where it does not tell: it is refused if
-    /// one refuses it, and known if one knows it. That another one does not hold is then no matter.
-    pub(super) fn conclude<const N: usize>(
-        self,
-        certificate: &Certificate,
-        answers: [Result<Option<Standing>, Refusal>; N],
-    ) -> Result<Standing, Refusal> {
-        let (mut known, mut refusal) = (None, None);
-        for answer in answers {
-            match answer {
-                Err(unknown @ Refusal::RevocationUnknown { .. }) => refusal = refusal.or(Some(unknown)),
-                Err(refusal) => return Err(refusal),
-                Ok(standing) => known = known.or(standing),
-            }
-        }
-        match (known, refusal, self) {
-            (Some(standing), _, _) => Ok(standing),
-            (None, Some(refusal), _) => Err(refusal),
-            (None, None, Self::Require) => {
+    /// Decides on what is known of a certificate that no evidence speaks against.
+    pub(super) fn decide(self, certificate: &Certificate, known: Option<Standing>) -> Result<Standing, Refusal> {
+        match (known, self) {
+            (Some(standing), _) => Ok(standing),
+            (None, Self::Require) => {
                 Err(Refusal::revocation_unknown(certificate, "there is no evidence that tells of it"))
             }
-            (None, None, Self::Check | Self::Off) => Ok(Standing::Unknown),
+            (None, Self::Check | Self::Off) => Ok(Standing::Unknown),
+        }
+    }
+}
+
+/// Brings together what each kind of evidence says of a certificate, `None` where it does not tell: the certificate is
+/// refused if one refuses it, and known if one knows it. That another one does not hold is then no matter.
+fn join<const N: usize>(answers: [Result<Option<Standing>, Refusal>; N]) -> Result<Option<Standing>, Refusal> {
+    let (mut known, mut unknown) = (None, None);
+    for answer in answers {
+        match answer {
+            Ok(standing) => known = known.or(standing),
+            Err(refusal @ Refusal::RevocationUnknown { .. }) => unknown = unknown.or(Some(refusal)),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    match (known, unknown) {
+        (None, Some(refusal)) => Err(refusal),
+        (known, _) => Ok(known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_source_refuses_and_one_knows() {
+        let good = || Ok(Some(Standing::Good { this_update: Time::UNIX_EPOCH }));
+        let unknown = || Err(Refusal::RevocationUnknown { certificate: "CN=a".into(), why: "it is old".into() });
+        let revoked =
+            || Err(Refusal::Revoked { certificate: "CN=a".into(), since: "then".into(), reason: "so".into() });
+        let spent = || Err(Refusal::TooComplex { what: "signature checks", limit: 100 });
+        for (answers, expected) in [
+            ([good(), revoked()], revoked()),
+            ([unknown(), revoked()], revoked()),
+            ([Ok(None), revoked()], revoked()),
+            ([good(), spent()], spent()),
+            ([good(), unknown()], good()),
+            ([good(), Ok(None)], good()),
+            ([Ok(None), unknown()], unknown()),
+            ([Ok(None), Ok(None)], Ok(None)),
+        ] {
+            let [one, other] = answers;
+            assert_eq!(join([one.clone(), other.clone()]), expected);
+            assert_eq!(join([other, one]), expected);
         }
     }
 }
