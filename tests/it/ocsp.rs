@@ -61,7 +61,8 @@ noCheck = ignored
 authorityKeyIdentifier = keyid
 ";
 
-const AT_EASE: &str = "-ndays 7";
+/// How long most responses are good.
+const FOR_A_WEEK: &str = "-ndays 7";
 
 impl Lab {
     /// A root `root.pem` with `leaf.pem`, `revoked.pem` and `responder.pem`, and others as the tests ask for.
@@ -188,7 +189,7 @@ fn responders_are_believed_that_the_issuer_made_and_no_others() {
         ("leaf", "", "", false, false),
     ] {
         let case = format!("{signer} {hash} {flags}");
-        lab.respond("leaf", "leaf", signer, hash, &format!("{AT_EASE} {flags}"));
+        lab.respond("leaf", "leaf", signer, hash, &format!("{FOR_A_WEEK} {flags}"));
         let run = lab.judged("leaf", "--ocsp leaf.ocsp").exits(if good { 0 } else { 3 });
         assert_eq!(run.json()["code"].as_str(), (!good).then_some("revocation-unknown"), "{case}: {}", run.text());
         let (holds, words) = lab.second_opinion("leaf", "leaf", hash);
@@ -211,7 +212,7 @@ fn a_certificate_is_what_its_response_says() {
             ("revoked", Some("revoked"), "revoked"),
             ("stranger", Some("revocation-unknown"), "unknown"),
         ] {
-            lab.respond(name, name, signer, "", AT_EASE);
+            lab.respond(name, name, signer, "", FOR_A_WEEK);
             let run = lab.judged(name, &format!("--ocsp {name}.ocsp"));
             assert_eq!(
                 (run.code, run.json()["code"].as_str()),
@@ -227,11 +228,11 @@ fn a_certificate_is_what_its_response_says() {
         lab.judged("revoked", "--ocsp leaf.ocsp").ok();
     }
     // One that holds is enough; one that says "revoked" is more than enough.
-    lab.respond("doubtful", "leaf", "leaf", "", AT_EASE);
+    lab.respond("doubtful", "leaf", "leaf", "", FOR_A_WEEK);
     lab.judged("leaf", "--ocsp doubtful.ocsp").exits(3);
     lab.judged("leaf", "--ocsp doubtful.ocsp --ocsp leaf.ocsp").ok();
     lab.judge("openssl ca -config ca.cnf -name own -keyfile root.key -cert root.pem -revoke leaf.pem").ok();
-    lab.respond("later", "leaf", "responder", "", AT_EASE);
+    lab.respond("later", "leaf", "responder", "", FOR_A_WEEK);
     let run = lab.judged("leaf", "--ocsp leaf.ocsp --ocsp later.ocsp").exits(3);
     assert_eq!(run.json()["code"], "revoked");
 }
@@ -269,7 +270,7 @@ fn a_response_is_good_for_its_time_alone() {
 fn no_tampered_response_is_good() {
     let lab = Lab::with_responder();
     for (signer, flags) in [("root", "-resp_no_certs"), ("responder", ""), ("responder", "-resp_key_id")] {
-        lab.respond("leaf", "leaf", signer, "", &format!("{AT_EASE} {flags}"));
+        lab.respond("leaf", "leaf", signer, "", &format!("{FOR_A_WEEK} {flags}"));
         let der = lab.read("leaf.ocsp");
         let whole = lab.required(response(&der).expect("a response"));
         assert!(matches!(whole.as_deref(), Ok([Standing::Good { .. }])), "{signer}: {whole:?}");
@@ -290,7 +291,7 @@ fn no_tampered_response_is_good() {
 #[test]
 fn what_is_no_response_is_wrong_evidence() {
     let lab = Lab::with_responder();
-    lab.respond("leaf", "leaf", "responder", "", AT_EASE);
+    lab.respond("leaf", "leaf", "responder", "", FOR_A_WEEK);
     let der = lab.read("leaf.ocsp");
     lab.write("cut.ocsp", &der[..der.len() - 1]);
     // tryLater, and a status with the bytes that only a successful one has.
@@ -313,6 +314,8 @@ fn what_is_no_response_is_wrong_evidence() {
         assert!(run.json()["reason"].as_str().expect("a reason").contains(words), "{file}: {}", run.text());
     }
     lab.refuses("verify-chain leaf.pem --trust root.pem --purpose any --ocsp absent.ocsp", 1, "absent.ocsp");
+    let off = "verify-chain leaf.pem --trust root.pem --purpose any --ocsp leaf.ocsp --revocation off";
+    lab.refuses(off, 2, "--revocation off looks at no response");
     lab.refuses("csr leaf.ocsp --profile idevid --serial 1 -o -", 1, "leaf.ocsp is an OCSP response, not");
     let run = lab.bulla("verify-chain leaf.ocsp --trust root.pem --purpose any").exits(3);
     assert!(run.text().contains("leaf.ocsp is an OCSP response, not a certificate"), "{}", run.text());
@@ -404,7 +407,7 @@ fn members(der: &[u8]) -> Vec<&[u8]> {
 #[test]
 fn signed_responses_are_held_to_every_rule() {
     let lab = Lab::with_responder();
-    lab.respond("leaf", "leaf", "root", "", &format!("{AT_EASE} -resp_no_certs"));
+    lab.respond("leaf", "leaf", "root", "", &format!("{FOR_A_WEEK} -resp_no_certs"));
     let whole = lab.read("leaf.ocsp");
     let basic = members(members(members(members(&whole)[1])[0])[1])[0].to_vec();
     let [data, algorithm, _] = members(&basic)[..] else { panic!("a response without certificates") };

@@ -128,8 +128,8 @@ impl Question<'_> {
             Ok(usage) if usage.is_none_or(|usage| usage.0.contains(KeyUsages::DigitalSignature)) => {}
             _ => return refuse(&"its keyUsage lacks digitalSignature"),
         }
-        // Section 4.2.2.2.1: with it the issuer says that nobody need ask. Without it that is for the client to decide, and
-        // nothing here tells whether the responder is revoked.
+        // Section 4.2.2.2.1: with it the issuer says that nobody need ask whether the responder is revoked. Without it that is
+        // for the client to decide. A list of the issuer could tell, but one that does tells of the certificate itself.
         if self.rules.revocation.mode == Mode::Require
             && responder
                 .extension(rfc6960::ID_PKIX_OCSP_NOCHECK)
