@@ -438,6 +438,13 @@ fn signed_responses_are_held_to_every_rule() {
     let later = tlv(0x18, &[b"20980101000000Z"]);
     let refused = verdict(&tlv(0x30, &[responder, &later, singles])).expect_err("a response of the future");
     assert!(refused.to_string().contains("is of 2098-01-01T00:00:00Z, and the clock says"), "{refused}");
+    // Another issuer's certificate of the same number: by its name, by its key.
+    let [hash, name, key, serial] = members(id)[..] else { panic!("a CertID") };
+    for (name, key) in [(key, key), (name, name)] {
+        let other = tlv(0x30, &[&tlv(0x30, &[hash, name, key, serial]), status, this_update, next_update]);
+        let refused = verdict(&tlv(0x30, &[responder, produced_at, &tlv(0x30, &[&other])])).expect_err("another's");
+        assert!(refused.to_string().contains("no evidence that tells of it"), "{refused}");
+    }
     // Two answers about one certificate.
     let revoked = tlv(0x30, &[id, &tlv(0xa1, &[this_update]), this_update, next_update]);
     let single = members(singles)[0];
