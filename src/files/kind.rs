@@ -46,6 +46,8 @@ pub enum Kind {
     Certificate,
     /// `CertificateList` (RFC 5280 section 5.1).
     Crl,
+    /// `OCSPResponse` (RFC 6960 section 4.2.1).
+    OcspResponse,
     /// CMS `ContentInfo` (RFC 5652 section 3).
     Cms,
 }
@@ -67,6 +69,7 @@ impl Kind {
             Self::Request => "a certificate request",
             Self::Certificate => "a certificate",
             Self::Crl => "a certificate revocation list",
+            Self::OcspResponse => "an OCSP response",
             Self::Cms => "a CMS message",
         }
     }
@@ -156,6 +159,7 @@ fn named(label: &str, der: &[u8]) -> Result<Kind, String> {
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Kind::Request,
         "CERTIFICATE" | "X509 CERTIFICATE" => Kind::Certificate,
         "X509 CRL" => Kind::Crl,
+        "OCSP RESPONSE" => Kind::OcspResponse,
         "CMS" | "PKCS7" => Kind::Cms,
         "TRUSTED CERTIFICATE" => return Err("an OpenSSL trusted certificate".to_owned()),
         "OPENSSH PRIVATE KEY" => return Err("an OpenSSH private key".to_owned()),
@@ -189,13 +193,15 @@ fn contains_pem(bytes: &[u8]) -> bool {
 
 /// Tells the kind of a DER or BER structure from the tags of its first members; `None` when it is none of ours.
 fn sniff(der: &[u8]) -> Option<Kind> {
-    use Tag::{BitString, Integer, ObjectIdentifier, OctetString};
+    use Tag::{BitString, Enumerated, Integer, ObjectIdentifier, OctetString};
     const SEQUENCE: Tag = Tag::Sequence;
     let context0 = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
     let members = members(der, SEQUENCE)?;
     let tags: Vec<Tag> = members.iter().map(|member| member.0).collect();
     Some(match tags.as_slice() {
         [ObjectIdentifier, tag, ..] if *tag == context0 => Kind::Cms,
+        [Enumerated] => Kind::OcspResponse,
+        [Enumerated, tag] if *tag == context0 => Kind::OcspResponse,
         [Integer, SEQUENCE, OctetString, ..] => Kind::Pkcs8Key,
         [Integer, OctetString, ..] => Kind::Sec1Key,
         [Integer, Integer] => Kind::Pkcs1PublicKey,
@@ -289,6 +295,7 @@ impl Document {
             Kind::Request => "CERTIFICATE REQUEST",
             Kind::Certificate => "CERTIFICATE",
             Kind::Crl => "X509 CRL",
+            Kind::OcspResponse => "OCSP RESPONSE",
             Kind::Cms => "CMS",
         };
         let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);

@@ -1,7 +1,7 @@
 //! The one table of algorithms: hashes, key types, signature schemes, with their OIDs, parameters and names.
 //!
 //! Certificates, requests, CMS and raw signatures all look here, so that an algorithm is either known everywhere or
-//! refused everywhere. SHA-1 and MD5 are not in the table and therefore never verify.
+//! refused everywhere. SHA-1 and MD5 are not in the table and therefore never verify; [`sha1_identifier`] only finds.
 
 use std::fmt;
 
@@ -139,6 +139,16 @@ impl Hasher {
     pub fn finish(self) -> Digest {
         Digest { hash: self.hash, bytes: self.context.finish().as_ref().to_vec() }
     }
+}
+
+/// The SHA-1 of a name or key, where a protocol names an issuer or responder by nothing else: RFC 6960 section 4.2.1
+/// (`KeyHash`), and the CertID of nearly every responder.
+///
+/// It is for finding alone. Whoever makes another name or key of the same hash has been found and nothing more: what is
+/// found has to prove itself by a signature, and SHA-1 makes none that verifies.
+pub fn sha1_identifier(bytes: &[u8]) -> [u8; 20] {
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    digest.as_ref().try_into().expect("SHA-1 has 20 bytes")
 }
 
 /// The type of a key, which decides the schemes that it can do.
@@ -387,5 +397,15 @@ mod tests {
     fn ecdsa_with_null_parameters_is_refused() {
         let der = sequence(&[&oid(rfc5912::ECDSA_WITH_SHA_256), NULL]);
         assert!(Scheme::from_algorithm_identifier(&der).is_err());
+    }
+
+    /// FIPS 180-4's example, of which the digest is published with the standard.
+    #[test]
+    fn sha1_is_sha1() {
+        let expected = [
+            0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0,
+            0xd8, 0x9d,
+        ];
+        assert_eq!(sha1_identifier(b"abc"), expected);
     }
 }

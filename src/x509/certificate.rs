@@ -167,7 +167,8 @@ impl Certificate {
         if encode(WHAT, &info)? != tbs || !info.is_of_its_version() {
             return Err(malformed());
         }
-        let time = |time| decode_time(time).map_err(|_| Error::Malformed { what: "the certificate's validity" });
+        let time =
+            |time| decode_time(AnyRef::from(time)).map_err(|_| Error::Malformed { what: "the certificate's validity" });
         let extension = |extension: DerExtension| Extension {
             oid: extension.extn_id,
             critical: extension.critical,

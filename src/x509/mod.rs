@@ -12,7 +12,7 @@
 use std::fmt;
 
 use const_oid::ObjectIdentifier;
-use der::asn1::{Any, GeneralizedTime, OctetString, UtcTime};
+use der::asn1::{Any, AnyRef, GeneralizedTime, OctetString, UtcTime};
 use der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use time::OffsetDateTime;
 use x509_cert::ext::Extension as DerExtension;
@@ -23,13 +23,14 @@ mod crl;
 pub mod issue;
 pub mod lint;
 mod name;
+pub mod ocsp;
 mod profile;
 mod request;
 pub mod verify;
 
 pub use alt_name::AltName;
 pub use certificate::{Certificate, Chain, Extension, read_certificates};
-pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, revocation_list};
+pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, read_revocation_lists, revocation_list};
 pub use name::Name;
 pub use profile::{
     AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,
@@ -178,7 +179,7 @@ pub(crate) fn encode_time(time: Time) -> Result<Any, Error> {
 
 /// Decodes a UTCTime or GeneralizedTime in the one form that RFC 5280 section 4.1.2.5 allows: a real date in UTC, to the
 /// second. GeneralizedTime is read in any year.
-pub(crate) fn decode_time(time: &Any) -> Result<Time, Error> {
+pub(crate) fn decode_time(time: AnyRef<'_>) -> Result<Time, Error> {
     let malformed = || Error::Malformed { what: "a time" };
     let Some((b'Z', digits)) = time.value().split_last() else { return Err(malformed()) };
     if !digits.iter().all(u8::is_ascii_digit) {
@@ -229,7 +230,7 @@ mod tests {
     /// RFC 5280 section 4.1.2.5: two forms, and nothing that X.680 allows beside them.
     #[test]
     fn times_are_real_and_in_one_form() {
-        let read = |tag, text: &str| decode_time(&Any::new(tag, text.as_bytes()).unwrap()).ok().map(rfc3339);
+        let read = |tag, text: &str| decode_time(AnyRef::new(tag, text.as_bytes()).unwrap()).ok().map(rfc3339);
         for (tag, text, time) in [
             (Tag::UtcTime, "500101000000Z", "1950-01-01T00:00:00Z"),
             (Tag::UtcTime, "491231235959Z", "2049-12-31T23:59:59Z"),

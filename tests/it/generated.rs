@@ -85,6 +85,7 @@ const PREPARATION: &str = r#"
     bulla keygen --type ed25519 -o ed25519.key
     bulla csr device.key --profile idevid --serial SN-42 -o device.csr
     bulla enroll device.csr --profile idevid --ca acme -o device.pem
+    bulla ca crl acme/device -o device.crl
     bulla enroll --key firmware.key --profile firmware --cn 'Acme 2026' --ca acme -o firmware.pem
     bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
     bulla sign app.bin --as raw --public-key firmware.pub --prepare app

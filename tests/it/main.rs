@@ -18,6 +18,7 @@ mod interop;
 mod keeping;
 mod large;
 mod name_constraints;
+mod ocsp;
 mod profiles;
 mod records;
 mod renewing;

@@ -33,6 +33,8 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
         [0] if is_anchor => {}
         [] | [0] => return refuse("its serial number is zero"),
         [first, ..] if first & 0x80 != 0 => return refuse("its serial number is negative"),
+        // Its list has the number as DER has it, and would not be found to name it.
+        [0, second, ..] if second & 0x80 == 0 => return refuse("its serial number has a leading zero"),
         serial if serial.len() > 20 => return refuse("its serial number is longer than 20 octets"),
         _ => {}
     }

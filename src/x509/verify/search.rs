@@ -41,6 +41,13 @@ impl Budget {
         Self::spend(&mut self.certificates, "certificates", Self::CERTIFICATES)
     }
 
+    /// Refuses where one of these is used up, so that a search may have ended early.
+    pub fn is_left(&mut self) -> Result<(), Refusal> {
+        self.signature()?;
+        self.certificate()?;
+        self.comparison()
+    }
+
     fn spend(left: &mut usize, what: &'static str, limit: usize) -> Result<(), Refusal> {
         *left = left.checked_sub(1).ok_or(Refusal::TooComplex { what, limit })?;
         Ok(())
