@@ -17,8 +17,8 @@ use crate::image::{self, Description, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
 use crate::x509::{
-    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, Subject, Time,
-    colon_hex, no_expiry, rfc3339,
+    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, RevokedCertificate,
+    Subject, Time, colon_hex, no_expiry, rfc3339,
 };
 
 /// Say what a file is and what is in it
@@ -111,7 +111,10 @@ fn describe(document: Document, args: &Args, at: Time, context: &Context) -> any
     Ok(match document.kind {
         Kind::Certificate => certificate(&Certificate::from_der(der).with_context(named)?, at),
         Kind::Request => request(Request::from_der(der).with_context(named)?),
-        Kind::Crl => revocation_list(&CertificateList::from_der(der).with_context(named)?, at, context.format),
+        Kind::Crl => {
+            let list = CertificateList::from_der(der).with_context(named)?;
+            revocation_list(&list, at, context.format).with_context(named)?
+        }
         Kind::Cms => message(der, at).with_context(named)?,
         Kind::PublicKey | Kind::Pkcs1PublicKey | Kind::MinisignPublicKey => {
             public_key(&document).with_context(named)?
@@ -271,37 +274,38 @@ fn request(request: Request) -> Report {
     report.row("signature", words).field("signature_verifies", proof.is_ok())
 }
 
-fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Report {
-    let next = list.next_update.map_or("not said".to_owned(), rfc3339);
-    let state = if list.next_update.is_some_and(|next| at > next) { "  overdue" } else { "" };
-    let number = list.number.as_deref().map(colon_hex);
+fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Result<Report, x509::Error> {
+    let next = list.next_update().map_or("not said".to_owned(), rfc3339);
+    let state = if list.next_update().is_some_and(|next| at > next) { "  overdue" } else { "" };
+    let number = list.number().map(colon_hex);
     let mut report = Report::of_part()
         .field("kind", "certificate revocation list")
-        .field("this_update", rfc3339(list.this_update))
-        .field("next_update", list.next_update.map(rfc3339))
+        .field("this_update", rfc3339(list.this_update()))
+        .field("next_update", list.next_update().map(rfc3339))
         .field("number", number.clone())
-        .line(format!("certificate revocation list  {} revoked", list.revoked.len()))
-        .row("issuer", list.issuer.to_string())
-        .line(row("issued", &rfc3339(list.this_update)))
+        .line(format!("certificate revocation list  {} revoked", list.count()))
+        .row("issuer", list.issuer().to_string())
+        .line(row("issued", &rfc3339(list.this_update())))
         .line(row("next", &format!("{next}{state}")))
         .line(row("number", number.as_deref().unwrap_or("none")));
-    for entry in list.revoked.iter().take(SHOWN_ENTRIES) {
-        let reason = entry.reason.as_deref().unwrap_or("no reason given");
-        report = report
-            .line(row("revoked", &format!("{} {} {}", colon_hex(&entry.serial), date(entry.date), printable(reason))));
+    for entry in list.revoked().take(SHOWN_ENTRIES) {
+        let RevokedCertificate { serial, date: since, reason, .. } = entry?;
+        let reason = reason.map_or("no reason given".to_owned(), |reason| reason.to_string());
+        report = report.line(row("revoked", &format!("{} {} {reason}", colon_hex(serial), date(since))));
     }
-    if list.revoked.len() > SHOWN_ENTRIES {
-        let more = list.revoked.len() - SHOWN_ENTRIES;
+    if list.count() > SHOWN_ENTRIES {
+        let more = list.count() - SHOWN_ENTRIES;
         report = report.line(row("", &format!("... and {more} more; --format json has all")));
     }
     if format == Format::Text {
-        return report;
+        return Ok(report);
     }
-    let entries = list
-        .revoked
-        .iter()
-        .map(|entry| json!({"serial": colon_hex(&entry.serial), "date": rfc3339(entry.date), "reason": entry.reason}));
-    report.field("revoked", entries.collect::<Vec<Value>>())
+    let entries = list.revoked().map(|entry| {
+        let RevokedCertificate { serial, date, reason, .. } = entry?;
+        let reason = reason.map(|reason| reason.to_string());
+        Ok(json!({"serial": colon_hex(serial), "date": rfc3339(date), "reason": reason}))
+    });
+    Ok(report.field("revoked", entries.collect::<Result<Vec<Value>, x509::Error>>()?))
 }
 
 fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {

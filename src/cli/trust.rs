@@ -1,15 +1,18 @@
 //! Flags that say what a chain of certificates must hold up to, shared by `verify` and `verify-chain`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde_json::json;
 
 use super::Context;
+use super::error::Usage;
+use super::report::{Report, row};
 use crate::files;
 use crate::image::Bad;
 use crate::key::Hash;
-use crate::x509::verify::{Anchors, Purpose, Rules, Strength};
-use crate::x509::{self, AltName, Certificate, Time, read_certificates};
+use crate::x509::verify::{Anchors, Mode, Path, Purpose, Revocation, Rules, Standing, Strength};
+use crate::x509::{self, AltName, Time, read_certificates, read_revocation_lists, rfc3339};
 
 /// What the certificates of a chain must hold up to.
 #[derive(Debug, clap::Args)]
@@ -27,17 +30,60 @@ pub struct ChainArgs {
     /// Most CAs between the certificate and a trusted one
     #[arg(long, value_name = "NUMBER")]
     max_path_length: Option<u8>,
+    /// Revocation lists, PEM or DER; may be given several times
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    crl: Vec<PathBuf>,
+    /// How much must be known of revocation; check where a list is given, else off
+    #[arg(long, value_enum, value_name = "MODE", requires = "trust")]
+    revocation: Option<RevocationArg>,
 }
 
 impl ChainArgs {
-    /// The rules for a purpose.
-    pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Rules> {
-        let Self { at, min_rsa, min_hash, max_path_length } = self;
-        Ok(Rules {
+    /// The rules for a purpose. Lists that cannot be parsed are wrong evidence.
+    pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Result<Rules, Bad>> {
+        let Self { at, min_rsa, min_hash, max_path_length, crl, revocation } = self;
+        let mode = match revocation {
+            Some(RevocationArg::Off) if !crl.is_empty() => {
+                return Err(Usage("--revocation off looks at no list, and --crl gives one".to_owned()).into());
+            }
+            Some(mode) => (*mode).into(),
+            None if crl.is_empty() => Mode::Off,
+            None => Mode::Check,
+        };
+        let mut lists = Vec::new();
+        for path in crl {
+            match evidence(read_revocation_lists(path))? {
+                Ok(found) => lists.extend(found),
+                Err(bad) => return Ok(Err(bad)),
+            }
+        }
+        Ok(Ok(Rules {
             strength: Strength::default().with_rsa(*min_rsa).with_hash((*min_hash).into()),
             max_path_length: *max_path_length,
+            revocation: Revocation { mode, lists },
             ..Rules::new(purpose, at.unwrap_or(context.now))
-        })
+        }))
+    }
+}
+
+/// How much must be known of the revocation of certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RevocationArg {
+    /// That no certificate but the trusted one is revoked
+    Require,
+    /// What is given is heeded, and has to hold
+    Check,
+    /// Nothing
+    Off,
+}
+
+impl From<RevocationArg> for Mode {
+    fn from(mode: RevocationArg) -> Self {
+        match mode {
+            RevocationArg::Require => Self::Require,
+            RevocationArg::Check => Self::Check,
+            RevocationArg::Off => Self::Off,
+        }
     }
 }
 
@@ -99,14 +145,40 @@ pub fn anchors(paths: &[PathBuf]) -> anyhow::Result<Anchors> {
     Ok(Anchors::new(anchors)?)
 }
 
-/// Reads certificates that are evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that
-/// cannot be read is.
-pub fn evidence(path: &Path) -> anyhow::Result<Result<Vec<Certificate>, Bad>> {
-    match read_certificates("certificate", path) {
-        Ok(certificates) => Ok(Ok(certificates)),
+/// Takes what was read as evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that cannot be
+/// read is.
+pub fn evidence<T>(read: Result<T, x509::Error>) -> anyhow::Result<Result<T, Bad>> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
         Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => Err(error.into()),
         Err(error) => Ok(Err(Bad::new("malformed", error))),
     }
+}
+
+/// Adds a chain that holds to a report, with what is known of the revocation of its certificates.
+pub fn with_path(report: Report, path: &Path) -> Report {
+    let certificates = path.chain.certificates();
+    let subjects: Vec<String> = certificates.iter().map(|each| each.subject().to_string()).collect();
+    let mut report = report.row("chain", subjects.join(" < "));
+    let mut chain = Vec::new();
+    let standings = path.standings.iter().map(Some).chain(std::iter::repeat(None));
+    for (certificate, standing) in certificates.iter().zip(standings) {
+        let subject = certificate.subject().to_string();
+        let mut value = json!({"subject": subject, "sha256": certificate.fingerprint().to_string()});
+        if let Some(standing) = standing {
+            let (code, words, time) = match standing {
+                Standing::Unknown => ("unknown", "not known", None),
+                Standing::NotListed { this_update } => ("not-listed", "not revoked, by lists of", Some(*this_update)),
+                Standing::Good { this_update } => ("good", "not revoked, by a response of", Some(*this_update)),
+            };
+            let time = time.map(rfc3339);
+            let said = time.as_ref().map_or(words.to_owned(), |time| format!("{words} {time}"));
+            report = report.line(row("revocation", &format!("{subject}: {said}")));
+            value["revocation"] = json!({"standing": code, "this_update": time});
+        }
+        chain.push(value);
+    }
+    report.field("chain", chain)
 }
 
 /// Reads RFC 3339.

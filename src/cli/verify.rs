@@ -4,20 +4,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
 use super::Context;
 use super::error::Usage;
 use super::product;
 use super::progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, other_format};
-use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name};
+use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name, with_path};
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
 use crate::x509::verify::{Purpose, Rules};
-use crate::x509::{AltName, Certificate, Chain, rfc3339};
+use crate::x509::{AltName, Certificate, Chain, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
 ///
@@ -126,7 +124,10 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
     };
     let settings = args.settings.of(format, context)?;
-    let policy = policy(&args, offered.untrusted, context)?;
+    let policy = match policy(&args, offered.untrusted, context)? {
+        Ok(policy) => policy,
+        Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
+    };
     if args.signature.is_some() && !format.is_detached() {
         return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());
     }
@@ -212,7 +213,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     let mut offered = Offered { signer: None, untrusted: Vec::new() };
     let signer = args.cert.iter().filter(|_| !args.trust.is_empty());
     for path in signer.chain(&args.untrusted) {
-        match evidence(path)? {
+        match evidence(read_certificates("certificate", path))? {
             Ok(certificates) => offered.untrusted.extend(certificates),
             Err(bad) => return Ok(Err(bad)),
         }
@@ -223,7 +224,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     Ok(Ok(offered))
 }
 
-fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Policy> {
+fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Result<Policy, Bad>> {
     let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
         (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
         (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
@@ -233,7 +234,7 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
         }
     };
     let rules = args.chain.rules(args.purpose.into(), context)?;
-    Ok(Policy { trust, untrusted, rules, demands: args.demands.demands() })
+    Ok(rules.map(|rules| Policy { trust, untrusted, rules, demands: args.demands.demands() }))
 }
 
 /// The report of a file that verified.
@@ -246,19 +247,10 @@ fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Go
         .field("covered", good.facts.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
-    if let Some(chain) = &good.chain {
-        let subjects: Vec<String> = chain.certificates().iter().map(|each| each.subject().to_string()).collect();
-        report = report
-            .row("signer", subjects[0].clone())
-            .row("chain", subjects.join(" < "))
-            .row("purpose", policy.rules.purpose.name())
-            .row("at", rfc3339(policy.rules.at));
-        let chain: Vec<Value> = chain
-            .certificates()
-            .iter()
-            .map(|each| json!({"subject": each.subject().to_string(), "sha256": each.fingerprint().to_string()}))
-            .collect();
-        report = report.field("chain", chain);
+    if let Some(path) = &good.path {
+        report = report.row("signer", path.chain.leaf().subject().to_string());
+        report =
+            with_path(report, path).row("purpose", policy.rules.purpose.name()).row("at", rfc3339(policy.rules.at));
     }
     report = report.line(row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
     report = report.line(row("scheme", &good.scheme.to_string()));

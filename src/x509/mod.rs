@@ -29,7 +29,7 @@ pub mod verify;
 
 pub use alt_name::AltName;
 pub use certificate::{Certificate, Chain, Extension, read_certificates};
-pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, revocation_list};
+pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, read_revocation_lists, revocation_list};
 pub use name::Name;
 pub use profile::{
     AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,

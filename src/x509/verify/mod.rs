@@ -3,7 +3,7 @@
 //! * [`path`] finds a chain and checks all of it; [`leaf_alone`] says what can be said without an issuer.
 //! * [`Rules`] are what must hold; [`Refusal`] is why something does not.
 //! * What holds for each certificate by itself is in `certificate`, for the use of the leaf in `purpose`, between
-//!   certificates in `search`, `constraints`, `policies` and `revocation`.
+//!   certificates in `search`, `constraints` and `policies`; what tells of revocation in `revocation` and `lists`.
 //!
 //! A trust anchor is held to the same rules as any CA: it has to be valid, and what it constrains itself to binds what
 //! hangs below it (RFC 5937). Its own signature alone is not looked at.
@@ -16,10 +16,12 @@ use crate::key::{Hash, KeyType, PublicKey, Scheme};
 mod certificate;
 mod constraints;
 mod identity;
+mod lists;
 mod policies;
 mod purpose;
 mod refusal;
 mod revocation;
+mod scope;
 mod search;
 mod webpki;
 
@@ -151,9 +153,10 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
     leaf_alone(leaf, rules)?;
     let mut budget = search::Budget::default();
     let offered = search::Offered { untrusted, anchors };
+    let evidence = revocation::Evidence::new(leaf, offered, rules);
     let judge = |path: &[&Certificate], budget: &mut search::Budget| {
         let policies = policies::process(path, &rules.policies, budget)?;
-        let standings = revocation::judge(path, offered, rules, budget)?;
+        let standings = evidence.judge(path, budget)?;
         Ok((policies, standings))
     };
     let (certificates, (policies, standings)) = search::build(leaf, offered, rules, &mut budget, judge)?;

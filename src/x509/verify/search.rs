@@ -49,6 +49,14 @@ impl Budget {
         Self::spend(&mut self.certificates, 1, "certificates", Self::CERTIFICATES)
     }
 
+    /// Refuses where one of these is used up, so that a search may have ended early.
+    pub fn is_left(&mut self) -> Result<(), Refusal> {
+        self.signature()?;
+        self.certificate()?;
+        self.comparison()?;
+        self.policies(1)
+    }
+
     /// What costs more than is left takes the rest with it: a search that went too far does not go on with less.
     fn spend(left: &mut usize, cost: usize, what: &'static str, limit: usize) -> Result<(), Refusal> {
         let is_enough = cost <= *left;
