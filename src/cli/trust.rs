@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use const_oid::ObjectIdentifier;
 use serde_json::json;
 
 use super::Context;
@@ -11,7 +12,7 @@ use super::report::{Report, row};
 use crate::files;
 use crate::image::Bad;
 use crate::key::Hash;
-use crate::x509::verify::{Anchors, Mode, Path, Purpose, Revocation, Rules, Standing, Strength};
+use crate::x509::verify::{Anchors, Mode, Path, PolicyRules, Purpose, Revocation, Rules, Standing, Strength};
 use crate::x509::{self, AltName, Time, read_certificates, read_revocation_lists, rfc3339};
 
 /// What the certificates of a chain must hold up to.
@@ -36,12 +37,35 @@ pub struct ChainArgs {
     /// How much must be known of revocation; check where a list is given, else off
     #[arg(long, value_enum, value_name = "MODE", requires = "trust")]
     revocation: Option<RevocationArg>,
+    /// Accept this certificate policy, and require one that is accepted; may be given several times
+    #[arg(long, value_name = "OID", value_parser = parse_oid, requires = "trust")]
+    policy: Vec<ObjectIdentifier>,
+    /// Require a certificate policy, whichever it is
+    #[arg(long, requires = "trust")]
+    require_explicit_policy: bool,
+    /// Let no certificate map a policy to another
+    #[arg(long, requires = "trust")]
+    inhibit_policy_mapping: bool,
+    /// Let anyPolicy stand for no policy below a trusted certificate
+    #[arg(long, requires = "trust")]
+    inhibit_any_policy: bool,
 }
 
 impl ChainArgs {
     /// The rules for a purpose. Lists that cannot be parsed are wrong evidence.
     pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Result<Rules, Bad>> {
-        let Self { at, min_rsa, min_hash, max_path_length, crl, revocation } = self;
+        let Self {
+            at,
+            min_rsa,
+            min_hash,
+            max_path_length,
+            crl,
+            revocation,
+            policy,
+            require_explicit_policy,
+            inhibit_policy_mapping,
+            inhibit_any_policy,
+        } = self;
         let mode = match revocation {
             Some(RevocationArg::Off) if !crl.is_empty() => {
                 return Err(Usage("--revocation off looks at no list, and --crl gives one".to_owned()).into());
@@ -60,6 +84,12 @@ impl ChainArgs {
         Ok(Ok(Rules {
             strength: Strength::default().with_rsa(*min_rsa).with_hash((*min_hash).into()),
             max_path_length: *max_path_length,
+            policies: PolicyRules {
+                acceptable: policy.clone(),
+                require_explicit: *require_explicit_policy,
+                inhibit_mapping: *inhibit_policy_mapping,
+                inhibit_any: *inhibit_any_policy,
+            },
             revocation: Revocation { mode, lists },
             ..Rules::new(purpose, at.unwrap_or(context.now))
         }))
@@ -179,6 +209,20 @@ pub fn with_path(report: Report, path: &Path) -> Report {
         chain.push(value);
     }
     report.field("chain", chain)
+}
+
+/// Adds the policies that hold for a path to a report, where one is required.
+pub fn with_policies(report: Report, rules: &PolicyRules, path: &Path) -> Report {
+    if !rules.is_required() {
+        return report;
+    }
+    let policies: Vec<String> = path.policies.iter().map(ObjectIdentifier::to_string).collect();
+    report.line(row("policies", &policies.join(", "))).field("policies", policies)
+}
+
+/// Reads an object identifier in dotted numbers.
+fn parse_oid(text: &str) -> Result<ObjectIdentifier, String> {
+    ObjectIdentifier::new(text).map_err(|_| "must be an object identifier as 1.3.6.1.4.1.99999.1".to_owned())
 }
 
 /// Reads RFC 3339.
