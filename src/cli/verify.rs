@@ -40,7 +40,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Trust this public key to have signed
-    #[arg(long, value_name = "FILE", group = "whom")]
+    // clap drops a `requires` whose argument is in conflict: what asks for --trust is refused here.
+    #[arg(long, value_name = "FILE", group = "whom", conflicts_with_all = [
+        "crl",
+        "revocation",
+        "policy",
+        "require_explicit_policy",
+        "inhibit_policy_mapping",
+        "inhibit_any_policy",
+    ])]
     public_key: Option<PathBuf>,
     /// Trust this certificate to have signed; with --trust, the signer's chain, where the image has none with it
     #[arg(long, value_name = "FILE", group = "whom")]

@@ -23,11 +23,12 @@ pub(super) struct Graph {
 }
 
 impl Graph {
+    /// The graph above the anchor: anyPolicy alone.
     pub fn new() -> Self {
         Self { levels: Vec::new(), expected: BTreeMap::from([(ANY, BTreeSet::from([ANY]))]) }
     }
 
-    /// Adds the policies of the next certificate (section 6.1.3 (d) and (e)).
+    /// Adds the policies of the next certificate (RFC 5280 section 6.1.3 (d) and (e)).
     pub fn descend(&mut self, policies: &BTreeSet<ObjectIdentifier>, any_counts: bool) {
         let mut expected = std::mem::take(&mut self.expected);
         let any = expected.get(&ANY).cloned();
@@ -44,7 +45,7 @@ impl Graph {
         self.levels.push(level);
     }
 
-    /// Says what is expected of the next certificate (section 6.1.4 (b)).
+    /// Says what is expected of the next certificate (RFC 5280 section 6.1.4 (b)).
     pub fn map(&mut self, mappings: &Mappings, is_allowed: bool) {
         let Some(level) = self.levels.last_mut() else { return };
         for policy in mappings.keys() {
@@ -160,7 +161,7 @@ mod tests {
             }
         }
 
-        /// The policies of the nodes under anyPolicy that have descendants at the last depth (section 6.1.5 (g)).
+        /// The policies of the nodes under anyPolicy that have descendants at the last depth (RFC 5280 section 6.1.5 (g)).
         fn found(&self) -> BTreeSet<ObjectIdentifier> {
             let mut found = BTreeSet::new();
             for (at, leaf) in self.0.last().unwrap().iter().enumerate() {
