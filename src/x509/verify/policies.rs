@@ -1,5 +1,5 @@
 //! Certificate policies: under which rules the leaf was issued, as every certificate of its path agrees (RFC 5280 section
-//! 6.1, with the graph of RFC 9618 for its tree, which grows exponentially with the path).
+//! 6.1, with the graph of RFC 9618 in place of its tree, which grows exponentially with the path).
 //!
 //! The trust anchor counts as the first certificate of the path, so that what it constrains itself to binds: its policies,
 //! mappings and counts mean what they mean in any CA. RFC 5937 section 3.2 makes flags of the counts and leaves the

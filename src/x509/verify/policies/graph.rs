@@ -1,4 +1,4 @@
-//! The graph of the policies that hold for a path (RFC 9618 section 5).
+//! The graph of the policies that hold for a path (RFC 9618).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ pub(super) const ANY: ObjectIdentifier = rfc5280::ANY_POLICY;
 /// What policies of the issuer are called below, each in one or several ways; never anyPolicy.
 pub(super) type Mappings = BTreeMap<ObjectIdentifier, BTreeSet<ObjectIdentifier>>;
 
-/// Which policies hold for a path so far (RFC 9618 section 5.1): for each certificate one node for a policy, however many
+/// Which policies hold for a path so far (RFC 9618): for each certificate one node for a policy, however many
 /// ways lead to it. The tree of RFC 5280 has one for each way.
 pub(super) struct Graph {
     /// For each certificate, the anchor first: the policies that are valid there, each with those of the certificate
