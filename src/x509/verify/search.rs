@@ -27,7 +27,7 @@ impl Budget {
     const CERTIFICATES: usize = 10_000;
     /// Names compared with constraints: rustls-webpki's bound, some ten milliseconds.
     const COMPARISONS: usize = 250_000;
-    /// Policies, and their mappings, that certificates have or are expected to have: some ten milliseconds.
+    /// Policies, and their mappings, that certificates have or are expected to have: some tens of milliseconds.
     const POLICIES: usize = 100_000;
 
     /// Pays for the check of a signature.
