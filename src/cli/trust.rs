@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use const_oid::ObjectIdentifier;
 use serde_json::json;
 
 use super::Context;
@@ -12,7 +13,7 @@ use crate::files::{self, shown};
 use crate::image::Bad;
 use crate::key::Hash;
 use crate::x509::ocsp::{Answer, Response, read_answers};
-use crate::x509::verify::{Anchors, Mode, Path as Found, Purpose, Revocation, Rules, Standing, Strength};
+use crate::x509::verify::{Anchors, Mode, Path as Found, PolicyRules, Purpose, Revocation, Rules, Standing, Strength};
 use crate::x509::{self, AltName, Time, read_certificates, read_revocation_lists, rfc3339};
 
 /// What the certificates of a chain must hold up to.
@@ -40,12 +41,36 @@ pub struct ChainArgs {
     /// How much must be known of revocation; check where a list or response is given, else off
     #[arg(long, value_enum, value_name = "MODE", requires = "trust")]
     revocation: Option<RevocationArg>,
+    /// Accept this certificate policy, and require one that is accepted; may be given several times
+    #[arg(long, value_name = "OID", value_parser = parse_oid, requires = "trust")]
+    policy: Vec<ObjectIdentifier>,
+    /// Require a certificate policy, whichever it is
+    #[arg(long, requires = "trust")]
+    require_explicit_policy: bool,
+    /// Let no certificate map a policy to another
+    #[arg(long, requires = "trust")]
+    inhibit_policy_mapping: bool,
+    /// Let anyPolicy stand for no policy below a trusted certificate
+    #[arg(long, requires = "trust")]
+    inhibit_any_policy: bool,
 }
 
 impl ChainArgs {
     /// The rules for a purpose. Lists and responses that cannot be parsed are wrong evidence.
     pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Result<Rules, Bad>> {
-        let Self { at, min_rsa, min_hash, max_path_length, crl, ocsp, revocation } = self;
+        let Self {
+            at,
+            min_rsa,
+            min_hash,
+            max_path_length,
+            crl,
+            ocsp,
+            revocation,
+            policy,
+            require_explicit_policy,
+            inhibit_policy_mapping,
+            inhibit_any_policy,
+        } = self;
         let nothing_tells = crl.is_empty() && ocsp.is_empty();
         let mode = match revocation {
             Some(RevocationArg::Off) if !nothing_tells => {
@@ -72,6 +97,12 @@ impl ChainArgs {
         Ok(Ok(Rules {
             strength: Strength::default().with_rsa(*min_rsa).with_hash((*min_hash).into()),
             max_path_length: *max_path_length,
+            policies: PolicyRules {
+                acceptable: policy.clone(),
+                require_explicit: *require_explicit_policy,
+                inhibit_mapping: *inhibit_policy_mapping,
+                inhibit_any: *inhibit_any_policy,
+            },
             revocation: Revocation { mode, lists, responses },
             ..Rules::new(purpose, at.unwrap_or(context.now))
         }))
@@ -203,6 +234,20 @@ pub fn with_path(report: Report, path: &Found) -> Report {
         chain.push(value);
     }
     report.field("chain", chain)
+}
+
+/// Adds the policies that hold for a path to a report, where one is required.
+pub fn with_policies(report: Report, rules: &PolicyRules, path: &Found) -> Report {
+    if !rules.is_required() {
+        return report;
+    }
+    let policies: Vec<String> = path.policies.iter().map(ObjectIdentifier::to_string).collect();
+    report.line(row("policies", &policies.join(", "))).field("policies", policies)
+}
+
+/// Reads an object identifier in dotted numbers.
+fn parse_oid(text: &str) -> Result<ObjectIdentifier, String> {
+    ObjectIdentifier::new(text).map_err(|_| "must be an object identifier as 1.3.6.1.4.1.99999.1".to_owned())
 }
 
 /// Reads RFC 3339.

@@ -10,7 +10,7 @@ use super::product;
 use super::progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, other_format};
-use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name, with_path};
+use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name, with_path, with_policies};
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
@@ -249,8 +249,8 @@ fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Go
         .field("spki_sha256", good.key.fingerprint().to_string());
     if let Some(path) = &good.path {
         report = report.row("signer", path.chain.leaf().subject().to_string());
-        report =
-            with_path(report, path).row("purpose", policy.rules.purpose.name()).row("at", rfc3339(policy.rules.at));
+        report = with_path(report, path).row("purpose", policy.rules.purpose.name());
+        report = with_policies(report, &policy.rules.policies, path).row("at", rfc3339(policy.rules.at));
     }
     report = report.line(row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
     report = report.line(row("scheme", &good.scheme.to_string()));

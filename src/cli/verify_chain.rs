@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::Context;
 use super::report::Report;
-use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_name, with_path};
+use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_name, with_path, with_policies};
 use crate::files::{printable, shown};
 use crate::image::Bad;
 use crate::x509::verify::{self, Path as Found, Rules};
@@ -77,7 +77,7 @@ fn good_report(file: &Path, rules: &Rules, path: &Found) -> Report {
         Some(name) => report.row("name", name.to_string()),
         None => report,
     };
-    report.row("at", rfc3339(rules.at))
+    with_policies(report, &rules.policies, path).row("at", rfc3339(rules.at))
 }
 
 /// The report of one that does not.

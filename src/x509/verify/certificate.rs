@@ -2,8 +2,9 @@
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use x509_cert::ext::pkix::{KeyUsages, PolicyConstraints};
+use x509_cert::ext::pkix::KeyUsages;
 
+use super::policies::Statement;
 use super::refusal::name;
 use super::{Certificate, Purpose, Refusal, Rules, rfc3339};
 use crate::key::algorithm::oid_name;
@@ -77,7 +78,7 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
         // Section 4.2.1.10 MUST.
         return refuse("it has nameConstraints, and is no CA");
     }
-    policies(certificate)?;
+    Statement::of(certificate)?;
     rules
         .strength
         .of_key(&certificate.public_key().map_err(|error| Refusal::key(certificate, error))?)
@@ -130,25 +131,6 @@ fn of_ca(certificate: &Certificate, rules: &Rules) -> Result<(), Refusal> {
         return refuse("its nameConstraints are not critical");
     }
     Ok(())
-}
-
-/// The extensions that constrain policies (sections 4.2.1.11 and 4.2.1.14 MUST).
-fn policies(certificate: &Certificate) -> Result<(), Refusal> {
-    let refuse = |why: &str| Err(Refusal::malformed(certificate, why));
-    for (oid, why) in [
-        (rfc5280::ID_CE_POLICY_CONSTRAINTS, "its policyConstraints are not critical"),
-        (rfc5280::ID_CE_INHIBIT_ANY_POLICY, "its inhibitAnyPolicy is not critical"),
-    ] {
-        if certificate.extension(oid).is_some_and(|extension| !extension.critical) {
-            return refuse(why);
-        }
-    }
-    match certificate.policy_constraints().map_err(Refusal::unreadable(certificate))? {
-        Some(PolicyConstraints { require_explicit_policy: None, inhibit_policy_mapping: None }) => {
-            refuse("its policyConstraints are empty")
-        }
-        _ => Ok(()),
-    }
 }
 
 fn validity(certificate: &Certificate, rules: &Rules) -> Result<(), Refusal> {

@@ -141,8 +141,9 @@ impl Strength {
 pub struct Path {
     /// The certificates, leaf to anchor.
     pub chain: Chain,
-    /// The policies under which the leaf was issued, as far as its anchor allows and the user asked for (RFC 5280
-    /// section 6.1.6); anyPolicy among them stands for every one.
+    /// The acceptable policies that hold for the whole path: the user-constrained set (RFC 5280 section 6.1.6), sorted, in
+    /// the terms of the anchor, before any mapping. Empty only where none is required. anyPolicy is among them where any
+    /// is acceptable and every certificate has it, and stands for all others.
     pub policies: Vec<ObjectIdentifier>,
     /// What is known of the revocation of each certificate but the anchor, leaf first; none where that was not asked.
     pub standings: Vec<Standing>,
@@ -157,7 +158,7 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
     let offered = search::Offered { untrusted, anchors };
     let evidence = revocation::Evidence::new(leaf, offered, rules);
     let judge = |path: &[&Certificate], budget: &mut search::Budget| {
-        let policies = policies::process(path, &rules.policies)?;
+        let policies = policies::process(path, &rules.policies, budget)?;
         let standings = evidence.judge(path, budget)?;
         Ok((policies, standings))
     };
@@ -179,6 +180,8 @@ pub fn may_sign(certificate: &Certificate) -> Result<(), Refusal> {
 }
 
 /// Checks a leaf by itself: what can be said without its issuer. Used for a certificate that is trusted as it is.
+///
+/// Policies hold for a path: of them only the encoding is checked here, whatever the rules ask for.
 pub fn leaf_alone(leaf: &Certificate, rules: &Rules) -> Result<(), Refusal> {
     certificate::check(leaf, false, rules)?;
     rules.purpose.of_leaf(leaf)?;

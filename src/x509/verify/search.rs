@@ -16,6 +16,7 @@ pub(super) struct Budget {
     signatures: usize,
     certificates: usize,
     comparisons: usize,
+    policies: usize,
 }
 
 impl Budget {
@@ -26,37 +27,52 @@ impl Budget {
     const CERTIFICATES: usize = 10_000;
     /// Names compared with constraints: rustls-webpki's bound, some ten milliseconds.
     const COMPARISONS: usize = 250_000;
+    /// Policies, and their mappings, that certificates have or are expected to have: some tens of milliseconds.
+    const POLICIES: usize = 100_000;
 
     /// Pays for the check of a signature.
     pub fn signature(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.signatures, "signature checks", Self::SIGNATURES)
+        Self::spend(&mut self.signatures, 1, "signature checks", Self::SIGNATURES)
     }
 
     /// Pays for the comparison of a name with a constraint.
     pub fn comparison(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.comparisons, "comparisons of names", Self::COMPARISONS)
+        Self::spend(&mut self.comparisons, 1, "comparisons of names", Self::COMPARISONS)
+    }
+
+    /// Pays for looking at so many policies.
+    pub fn policies(&mut self, count: usize) -> Result<(), Refusal> {
+        Self::spend(&mut self.policies, count, "policies", Self::POLICIES)
     }
 
     fn certificate(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.certificates, "certificates", Self::CERTIFICATES)
+        Self::spend(&mut self.certificates, 1, "certificates", Self::CERTIFICATES)
     }
 
     /// Refuses where one of these is used up, so that a search may have ended early.
     pub fn is_left(&mut self) -> Result<(), Refusal> {
         self.signature()?;
         self.certificate()?;
-        self.comparison()
+        self.comparison()?;
+        self.policies(1)
     }
 
-    fn spend(left: &mut usize, what: &'static str, limit: usize) -> Result<(), Refusal> {
-        *left = left.checked_sub(1).ok_or(Refusal::TooComplex { what, limit })?;
-        Ok(())
+    /// What costs more than is left takes the rest with it: a search that went too far does not go on with less.
+    fn spend(left: &mut usize, cost: usize, what: &'static str, limit: usize) -> Result<(), Refusal> {
+        let is_enough = cost <= *left;
+        *left = left.saturating_sub(cost);
+        if is_enough { Ok(()) } else { Err(Refusal::TooComplex { what, limit }) }
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { signatures: Self::SIGNATURES, certificates: Self::CERTIFICATES, comparisons: Self::COMPARISONS }
+        Self {
+            signatures: Self::SIGNATURES,
+            certificates: Self::CERTIFICATES,
+            comparisons: Self::COMPARISONS,
+            policies: Self::POLICIES,
+        }
     }
 }
 
