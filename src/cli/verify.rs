@@ -40,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Trust this public key to have signed
-    #[arg(long, value_name = "FILE", group = "whom")]
+    #[arg(long, value_name = "FILE", group = "whom", conflicts_with_all = ["crl", "revocation"])]
     public_key: Option<PathBuf>,
     /// Trust this certificate to have signed; with --trust, the signer's chain, where the image has none with it
     #[arg(long, value_name = "FILE", group = "whom")]

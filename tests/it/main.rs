@@ -21,4 +21,5 @@ mod profiles;
 mod records;
 mod renewing;
 mod revocation;
+mod revoked;
 mod signing;
