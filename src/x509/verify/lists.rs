@@ -34,9 +34,12 @@ pub(super) struct Lists<'a> {
     /// What must hold of lists and of the paths of who signs them: all but what is asked of the leaf.
     rules: Rules,
     mode: Mode,
-    /// Whether a certificate leads to an anchor.
-    vouched: RefCell<HashMap<(*const Certificate, *const Certificate), Result<(), Refusal>>>,
+    /// Whether somebody who signs lists leads to an anchor.
+    vouched: RefCell<HashMap<Leads, Result<(), Refusal>>>,
 }
+
+/// Who signs lists, and an anchor.
+type Leads = (*const Certificate, *const Certificate);
 
 struct List<'a> {
     list: &'a CertificateList,
@@ -139,9 +142,7 @@ impl<'a> Lists<'a> {
             }
             match self.signer(list, signers, &near, above, budget)? {
                 Ok(signer) => sound.push(Sound { list: list.list, content, signer, reasons }),
-                Err(why) if signers == Signers::Any => drop(fault.get_or_insert_with(|| unknown(&why))),
-                // It may be the list by whose signer the question came up.
-                Err(_) => {}
+                Err(why) => drop(fault.get_or_insert_with(|| unknown(&why))),
             }
         }
         let in_force: Vec<&Sound<'_>> =
@@ -154,8 +155,9 @@ impl<'a> Lists<'a> {
         let oldest = complete().map(|list| list.list.this_update()).min();
         match (oldest, fault) {
             (Some(this_update), _) if reasons.contains(all_reasons()) => Ok(Some(Standing::NotListed { this_update })),
-            (_, Some(fault)) => Err(fault),
-            (Some(_), None) if self.mode == Mode::Require => {
+            // About who signs lists, the list by which the question came up is among those that do not hold.
+            (_, Some(fault)) if signers == Signers::Any => Err(fault),
+            (Some(_), _) if self.mode == Mode::Require => {
                 Err(Refusal::revocation_unknown(certificate, "its lists are for some reasons alone"))
             }
             _ => Ok(None),
