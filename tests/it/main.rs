@@ -23,4 +23,5 @@ mod profiles;
 mod records;
 mod renewing;
 mod revocation;
+mod revoked;
 mod signing;

@@ -276,7 +276,7 @@ mod tests {
     use der::asn1::{GeneralizedTime, IntRef, OctetString, UtcTime};
 
     use super::*;
-    use crate::x509::crl::{Entries, VERSION_2};
+    use crate::x509::crl::Entries;
 
     /// ecdsa-with-SHA256 (RFC 5758 section 3.2).
     const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];

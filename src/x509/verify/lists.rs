@@ -34,9 +34,12 @@ pub(super) struct Lists<'a> {
     /// What must hold of lists and of the paths of who signs them: all but what is asked of the leaf.
     rules: Rules,
     mode: Mode,
-    /// Whether a certificate leads to an anchor.
-    vouched: RefCell<HashMap<(*const Certificate, *const Certificate), Result<(), Refusal>>>,
+    /// Whether somebody who signs lists leads to an anchor.
+    vouched: RefCell<HashMap<Leads, Result<(), Refusal>>>,
 }
+
+/// Who signs lists, and an anchor.
+type Leads = (*const Certificate, *const Certificate);
 
 struct List<'a> {
     list: &'a CertificateList,
@@ -59,8 +62,8 @@ struct Sound<'b> {
 enum Signers {
     /// Whoever bears the name of its issuer and leads to the anchor.
     Any,
-    /// The certificate that issued the one in question, or that one itself, where its issuer made it answer for its own
-    /// revocation. This is how whoever signs lists is judged, without end otherwise.
+    /// The certificate that issued the one in question, or that one itself, where it is named as who issues the lists
+    /// about it. By this whoever signs lists is judged: there would be no end otherwise.
     IssuerOrItself,
 }
 
@@ -111,6 +114,14 @@ impl<'a> Lists<'a> {
         let points = Point::of(certificate).map_err(Refusal::unreadable(certificate))?;
         let mut sound: Vec<Sound<'_>> = Vec::new();
         let mut fault = None;
+        let near: Vec<&Certificate> = match signers {
+            Signers::Any => above.to_vec(),
+            Signers::IssuerOrItself => {
+                let itself =
+                    points.iter().any(|point| point.is_answered_by(certificate.subject())).then_some(certificate);
+                above.first().copied().into_iter().chain(itself).collect()
+            }
+        };
         for list in self.about(certificate, &points) {
             let unknown = |why: &str| {
                 let why = format!("the list of {} {why}", rfc3339(list.list.this_update()));
@@ -129,7 +140,7 @@ impl<'a> Lists<'a> {
             if reasons.is_empty() {
                 continue;
             }
-            match self.signer(list, signers, certificate, above, budget)? {
+            match self.signer(list, signers, &near, above, budget)? {
                 Ok(signer) => sound.push(Sound { list: list.list, content, signer, reasons }),
                 Err(why) => drop(fault.get_or_insert_with(|| unknown(&why))),
             }
@@ -144,8 +155,9 @@ impl<'a> Lists<'a> {
         let oldest = complete().map(|list| list.list.this_update()).min();
         match (oldest, fault) {
             (Some(this_update), _) if reasons.contains(all_reasons()) => Ok(Some(Standing::NotListed { this_update })),
-            (_, Some(fault)) => Err(fault),
-            (Some(_), None) if self.mode == Mode::Require => {
+            // About who signs lists, the list by which the question came up is among those that do not hold.
+            (_, Some(fault)) if signers == Signers::Any => Err(fault),
+            (Some(_), _) if self.mode == Mode::Require => {
                 Err(Refusal::revocation_unknown(certificate, "its lists are for some reasons alone"))
             }
             _ => Ok(None),
@@ -162,22 +174,23 @@ impl<'a> Lists<'a> {
         found.into_iter().filter_map(|index| self.lists.get(index))
     }
 
-    /// Who signed a list about a certificate: somebody who may, and who leads to the anchor; else why there is nobody.
+    /// Who signed a list: one of those near, who need nobody to vouch for them, or another one who leads to the anchor; else
+    /// why there is nobody.
     fn signer<'b>(
         &'b self,
         list: &List<'a>,
         signers: Signers,
-        certificate: &'b Certificate,
+        near: &[&'b Certificate],
         above: &[&'b Certificate],
         budget: &mut Budget,
     ) -> Result<Result<&'b Certificate, String>, Refusal> {
         let issuer = list.list.issuer();
-        let (near, far): (Vec<&Certificate>, &[&Certificate]) = match signers {
-            Signers::IssuerOrItself => (above.first().copied().into_iter().chain([certificate]).collect(), &[]),
-            Signers::Any => (above.to_vec(), self.by_subject.get(issuer.canonical()).map_or(&[], Vec::as_slice)),
+        let far = match signers {
+            Signers::Any => self.by_subject.get(issuer.canonical()).map_or(&[][..], Vec::as_slice),
+            Signers::IssuerOrItself => &[],
         };
-        let near = near.into_iter().filter(|near| near.subject().matches(issuer)).map(|near| (near, true));
-        let far = far.iter().filter(|far| !above.contains(far)).map(|far| (*far, false));
+        let far = far.iter().filter(|far| !near.contains(far)).map(|far| (*far, false));
+        let near = near.iter().filter(|near| near.subject().matches(issuer)).map(|near| (*near, true));
         let mut why = "is not signed by its issuer".to_owned();
         for (candidate, is_near) in near.chain(far) {
             if !list.is_signed_by(candidate, budget)? {

@@ -76,6 +76,11 @@ impl Point {
         let issuers = issuers.map(|issuers| issuers.iter().map(|issuer| issuer.canonical().clone()).collect());
         Ok(Self { names, reasons: point.reasons.unwrap_or(all_reasons()) & all_reasons(), issuers })
     }
+
+    /// Whether somebody is named as who issues the lists.
+    pub fn is_answered_by(&self, name: &Name) -> bool {
+        self.issuers.as_ref().is_some_and(|issuers| issuers.contains(&name.canonical()))
+    }
 }
 
 impl Scope {
