@@ -39,6 +39,7 @@ pub struct Certificate {
     signature: Vec<u8>,
     issuer: Name,
     subject: Name,
+    validity: Vec<u8>,
     not_before: Time,
     not_after: Time,
     spki: Vec<u8>,
@@ -112,7 +113,8 @@ impl Certificate {
         let [tbs, outer_algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
         let fields = members(tbs, Tag::Sequence, WHAT)?;
         let version_is_explicit = fields.first().is_some_and(|field| field.first() == Some(&0xa0));
-        let inner_algorithm = fields.get(1 + usize::from(version_is_explicit)).ok_or_else(malformed)?;
+        let field = |place: usize| fields.get(place + usize::from(version_is_explicit)).ok_or_else(malformed);
+        let (inner_algorithm, validity) = (field(1)?, field(3)?);
         let signature =
             BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
         let info = &parsed.tbs_certificate;
@@ -133,6 +135,7 @@ impl Certificate {
             signature: signature.to_vec(),
             issuer: Name::from_der(info.issuer.as_raw())?,
             subject: Name::from_der(info.subject.as_raw())?,
+            validity: validity.to_vec(),
             not_before: info.validity.not_before.to_datetime(),
             not_after: info.validity.not_after.to_datetime(),
             spki: info.subject_pki.raw.to_vec(),
@@ -183,6 +186,16 @@ impl Certificate {
     /// The last moment at which it is valid.
     pub fn not_after(&self) -> Time {
         self.not_after
+    }
+
+    /// Whether both times are written as RFC 5280 section 4.1.2.5 has them: to the second, all digits, in UTC.
+    pub(super) fn has_plain_validity(&self) -> bool {
+        let is_plain = |time: &&[u8]| match time {
+            [0x17, 13, digits @ .., b'Z'] if digits.len() == 12 => digits.iter().all(u8::is_ascii_digit),
+            [0x18, 15, digits @ .., b'Z'] if digits.len() == 14 => digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+        members(&self.validity, Tag::Sequence, "the validity").is_ok_and(|times| times.iter().all(is_plain))
     }
 
     /// Its extensions in order.
@@ -344,6 +357,11 @@ pub fn read_certificates(what: &'static str, path: &Path) -> Result<Vec<Certific
     let bytes = files::read(what, path, files::DOCUMENT_LIMIT)?;
     files::documents(&bytes, path, "a certificate")?
         .into_iter()
-        .map(|document| Certificate::from_der(&document.expect(Kind::Certificate, path)?.der))
+        .enumerate()
+        .map(|(index, document)| {
+            let der = document.expect(Kind::Certificate, path)?.der;
+            let in_file = |why| Error::InFile { path: path.to_owned(), number: index + 1, why: Box::new(why) };
+            Certificate::from_der(&der).map_err(in_file)
+        })
         .collect()
 }

@@ -1,5 +1,7 @@
 //! What must hold of every certificate by itself, whoever issued it: the profile of RFC 5280 section 4.
 
+use std::collections::HashSet;
+
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
 use x509_cert::ext::pkix::{KeyUsages, PolicyConstraints};
@@ -23,6 +25,10 @@ const JUDGED: [ObjectIdentifier; 10] = [
     rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
 ];
 
+/// Longest name in DER. The text of the longest attribute that is not bound tighter has 32768 characters (RFC 5280 appendix
+/// A.1, ub-name).
+const NAME_LIMIT: usize = 32 << 10;
+
 /// Version, serial number, names, extensions and key, then the validity.
 pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::malformed(certificate, why));
@@ -33,6 +39,7 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
         [0] if is_anchor => {}
         [] | [0] => return refuse("its serial number is zero"),
         [first, ..] if first & 0x80 != 0 => return refuse("its serial number is negative"),
+        [0, second, ..] if second & 0x80 == 0 => return refuse("its serial number has a zero in front (no DER)"),
         serial if serial.len() > 20 => return refuse("its serial number is longer than 20 octets"),
         _ => {}
     }
@@ -43,8 +50,12 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     if certificate.issuer().is_empty() {
         return refuse("its issuer has no name");
     }
-    for (index, extension) in certificate.extensions().iter().enumerate() {
-        if certificate.extensions()[..index].iter().any(|earlier| earlier.oid == extension.oid) {
+    if [certificate.issuer(), certificate.subject()].iter().any(|name| name.der().len() > NAME_LIMIT) {
+        return refuse("it has a name that is longer than 32 KiB");
+    }
+    let mut seen = HashSet::new();
+    for extension in certificate.extensions() {
+        if !seen.insert(extension.oid) {
             return refuse("it has an extension twice");
         }
         if extension.critical && !JUDGED.contains(&extension.oid) {
@@ -53,6 +64,10 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     }
     let constraints = certificate.basic_constraints().map_err(&unreadable)?;
     let is_ca = constraints.as_ref().is_some_and(|constraints| constraints.ca);
+    // Section 4.2.1.9 MUST NOT.
+    if !is_ca && constraints.is_some_and(|constraints| constraints.path_len_constraint.is_some()) {
+        return refuse("its basicConstraints have a pathLen, and it is no CA");
+    }
     let usage = certificate.key_usage().map_err(&unreadable)?;
     if usage.is_some_and(|usage| usage.0.is_empty()) {
         return refuse("its keyUsage is empty");
@@ -151,6 +166,11 @@ fn policies(certificate: &Certificate) -> Result<(), Refusal> {
 
 fn validity(certificate: &Certificate, rules: &Rules) -> Result<(), Refusal> {
     let (from, until, at) = (certificate.not_before(), certificate.not_after(), rules.at);
+    // The strings were read leniently. Both types may say any year (section 4.1.2.5: applications MUST process both), but
+    // neither has a fraction, an offset or fewer than all digits, and X.509 knows no year before 1950.
+    if !certificate.has_plain_validity() || from.year() < 1950 {
+        return Err(Refusal::malformed(certificate, "its validity is not of two times as RFC 5280 writes them"));
+    }
     if from > until {
         return Err(Refusal::malformed(certificate, "it ends before it begins"));
     }
