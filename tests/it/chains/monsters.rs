@@ -122,6 +122,7 @@ fn deep_nesting() {
         ),
     ];
     for (place, der, code) in shapes {
+        println!("{place}");
         Monster::new(&der, "", &[root("Root")]).ends("any", code, "");
     }
 }

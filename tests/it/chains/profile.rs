@@ -152,10 +152,10 @@ fn keys() {
             sequence(&[algorithm, tlv(0x03, [&[4], point.as_slice()].concat())])
         }),
     ] {
-        for place in 0..3 {
+        for (place, called) in PLACES.into_iter().enumerate() {
             let (chain, trust) = changed(place, |each| Forged { public_key: public_key.clone(), ..each });
             let code = if rule.contains("bits") { "" } else { "certificate-key" };
-            table.bad(&format!("{rule}, {}", PLACES[place]), code, "any", &chain, &trust);
+            table.bad(&format!("{rule}, {}", called), code, "any", &chain, &trust);
         }
     }
     table.done();

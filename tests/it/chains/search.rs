@@ -1,5 +1,7 @@
 //! Finding a path: RFC 5280 section 6.1 and RFC 4158, with anchors of every kind, loops, and CAs of one name.
 
+use std::slice::from_ref;
+
 use super::Table;
 use crate::forge::*;
 
@@ -88,7 +90,7 @@ fn anchors() {
         &chain,
         &[impostor.clone().with(subject_key("Impostor"))],
     );
-    table.bad("6.1.3 (a) (1): and the same identifier", "certificate-signature", "any", &chain, &[impostor.clone()]);
+    table.bad("6.1.3 (a) (1): and the same identifier", "certificate-signature", "any", &chain, from_ref(&impostor));
     table.good_unlike_openssl(
         "4158 3.5: both, the right one last",
         "OpenSSL tries one way alone",
@@ -97,8 +99,8 @@ fn anchors() {
         &[impostor, root("Root")],
     );
     let own = Forged { signer: "leaf".to_owned(), ..leaf("leaf", "leaf") };
-    table.bad("a leaf that signs itself", "untrusted", "any", &[own.clone()], &[root("Root")]);
-    table.bad("a leaf is not its own anchor", "untrusted", "any", &[own.clone()], &[own]);
+    table.bad("a leaf that signs itself", "untrusted", "any", from_ref(&own), &[root("Root")]);
+    table.bad("a leaf is not its own anchor", "untrusted", "any", from_ref(&own), from_ref(&own));
     table.bad("a root is not its own anchor", "untrusted", "any", &[root("Root")], &[root("Root")]);
     table.bad(
         "a leaf is no anchor",
@@ -193,8 +195,8 @@ fn loops_and_crossings() {
             table.good(
                 "4210 4.4: a root with a new key",
                 "any",
-                &[&[device.clone()], &rolled[..]].concat(),
-                &[anchor.clone()],
+                &[from_ref(&device), &rolled].concat(),
+                from_ref(anchor),
             );
         }
     }

@@ -1,5 +1,7 @@
 //! Times: RFC 5280 sections 4.1.2.5 and 6.1.3 (a) (2).
 
+use std::slice::from_ref;
+
 use super::Table;
 use crate::forge::*;
 
@@ -110,7 +112,7 @@ fn every_certificate_has_to_be_valid() {
         table.bad("5937: anchor", code, "any", &chain, &[over(&top)]);
         // One that is over beside one that is not, in either order.
         for untrusted in [[over(&issuing), issuing.clone()], [issuing.clone(), over(&issuing)]] {
-            table.good("4158 3.5: another of that name", "any", &[&[device.clone()], &untrusted[..]].concat(), &trust);
+            table.good("4158 3.5: another of that name", "any", &[from_ref(&device), &untrusted].concat(), &trust);
         }
         for trust in [[over(&top), top.clone()], [top.clone(), over(&top)]] {
             table.good("4158 3.5: another of that name", "any", &chain, &trust);
