@@ -251,6 +251,7 @@ fn of_certificate(error: &x509::Error) -> Class {
     match error {
         x509::Error::File(error) => of_file(error),
         x509::Error::Key(error) => of_key(error),
+        x509::Error::InFile { why, .. } => of_certificate(why),
         x509::Error::Malformed { .. } => (1, "malformed", None, false),
         x509::Error::Value { .. } => (1, "value", None, false),
         x509::Error::Profile { .. } => (1, "profile", None, false),

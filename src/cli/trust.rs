@@ -268,8 +268,12 @@ pub fn parse_alt_name(text: &str) -> Result<AltName, String> {
     parsed.map_err(|error| error.to_string())
 }
 
-/// Reads a name as it is, an address or a host's; or with its form before it, as [`parse_alt_name`] does.
+/// Reads a name with its form before it, as [`parse_alt_name`] does; or as it is, an address or a host's.
 pub fn parse_name(text: &str) -> Result<AltName, String> {
+    // No host and no address starts so, and the local part of an e-mail address may.
+    if ["dns:", "ip:", "uri:", "email:"].iter().any(|form| text.starts_with(form)) {
+        return parse_alt_name(text);
+    }
     let plain = AltName::ip(text).ok().or_else(|| AltName::dns(text).ok()).or_else(|| AltName::email(text).ok());
     plain.map_or_else(|| parse_alt_name(text), Ok)
 }

@@ -395,7 +395,12 @@ pub fn read_certificates(what: &'static str, path: &Path) -> Result<Vec<Certific
     let bytes = files::read(what, path, files::DOCUMENT_LIMIT)?;
     files::documents(&bytes, path, "a certificate")?
         .into_iter()
-        .map(|document| Certificate::from_der(&document.expect(Kind::Certificate, path)?.der))
+        .enumerate()
+        .map(|(index, document)| {
+            let der = document.expect(Kind::Certificate, path)?.der;
+            let in_file = |why| Error::InFile { path: path.to_owned(), number: index + 1, why: Box::new(why) };
+            Certificate::from_der(&der).map_err(in_file)
+        })
         .collect()
 }
 

@@ -10,6 +10,7 @@
 //! request or an issuer, and never issues from one, since it drops what it does not model.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use const_oid::ObjectIdentifier;
 use der::asn1::{Any, AnyRef, GeneralizedTime, OctetString, UtcTime};
@@ -46,6 +47,8 @@ use crate::{files, key};
 pub enum Error {
     /// The file could not be read, or is something else.
     File(files::Error),
+    /// One of the certificates in a file could not be read.
+    InFile { path: PathBuf, number: usize, why: Box<Error> },
     /// The bytes do not hold what their kind promises.
     Malformed { what: &'static str },
     /// A key or a signature that is part of it was refused.
@@ -72,6 +75,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
+            Self::InFile { path, number, why } => write!(f, "certificate {number} of {}: {why}", files::shown(path)),
             Self::Malformed { what } => write!(f, "{what} is malformed"),
             Self::Key(error) => error.fmt(f),
             Self::Value { what, value, why } => write!(f, "{what} \"{}\" {why}", files::printable(value)),
