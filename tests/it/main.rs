@@ -17,6 +17,7 @@ mod hostile_images;
 mod interop;
 mod keeping;
 mod large;
+mod pkits;
 mod profiles;
 mod records;
 mod renewing;
