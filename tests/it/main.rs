@@ -21,6 +21,7 @@ mod keeping;
 mod large;
 mod name_constraints;
 mod ocsp;
+mod pkits;
 mod profiles;
 mod records;
 mod renewing;
