@@ -22,3 +22,4 @@ mod records;
 mod renewing;
 mod revocation;
 mod signing;
+mod verify_batch;
