@@ -23,3 +23,4 @@ mod renewing;
 mod revocation;
 mod signing;
 mod verify_batch;
+mod wycheproof;
