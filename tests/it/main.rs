@@ -21,6 +21,7 @@ mod profiles;
 mod records;
 mod renewing;
 mod revocation;
+mod secrets;
 mod signing;
 mod verify_batch;
 mod wycheproof;
