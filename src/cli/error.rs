@@ -219,6 +219,11 @@ fn hint_of_kind(wanted: &str, found: &str) -> Option<&'static str> {
     }
 }
 
+/// The stable code of a key that is refused, for a report that holds it.
+pub fn code_of_key(error: &key::Error) -> &'static str {
+    of_key(error).1
+}
+
 fn of_key(error: &key::Error) -> Class {
     match error {
         key::Error::File(error) => of_file(error),

@@ -11,6 +11,7 @@ use super::progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, other_format};
 use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name, with_path, with_policies};
+use super::verify_batch;
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
@@ -22,20 +23,43 @@ use crate::x509::{AltName, Certificate, Chain, read_certificates, rfc3339};
 /// Exit code 0 means that every check holds, 3 that one does not, anything else that the question could not be put. The
 /// file is read once; with -o, exactly the bytes that were verified are written, or nothing.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+bulla verify [OPTIONS] --as <FORMAT> <FILE>
+       bulla verify --batch <FILE>")]
 #[command(after_help = "\
 Examples:
   $ bulla verify app.bin --as cms --signature app.bin.p7s --trust acme/firmware/root.pem
   $ bulla verify app.bin --as raw --signature app.bin.sig --public-key firmware.pub
   $ bulla verify app.img --as mcuboot --public-key firmware.pub --min-version 1.2.0
   $ bulla verify update.raucb --as rauc --trust acme/firmware/root.pem --hardware my-board
-  $ bulla verify app.p7m --as cms --trust root.pem -o app.bin")]
+  $ bulla verify app.p7m --as cms --trust root.pem -o app.bin
+  $ bulla verify --batch questions.jsonl")]
 pub struct Args {
     /// The signed file; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "batch")]
+    file: Option<PathBuf>,
     /// The format of the signature or image
-    #[arg(long = "as", value_parser = FormatArg::parser(), value_name = "FORMAT", id = "as")]
-    format: FormatArg,
+    #[arg(
+        long = "as",
+        value_parser = FormatArg::parser(),
+        value_name = "FORMAT",
+        id = "as",
+        required_unless_present = "batch"
+    )]
+    format: Option<FormatArg>,
+    /// Check the bare signatures that the lines of this file ask for; `-` is standard input
+    ///
+    /// Each line is a JSON object of at most 1 MiB. `message` and `signature` are base64, or `message_hex` and
+    /// `signature_hex` hexadecimal. `key` is a public key in PEM, or its SubjectPublicKeyInfo in base64. `algorithm` is
+    /// ecdsa-sha256, ecdsa-sha384 or ecdsa-sha512 for a signature in DER, the same with -p1363 for r||s, ed25519,
+    /// rsa-pkcs1-sha256, -sha384 or -sha512, or rsa-pss-sha256, -sha384 or -sha512, with MGF1 of that hash and a salt as
+    /// long as it. `id`, a string or a whole number, may be there and comes back. No other field is taken.
+    ///
+    /// Each line is answered by one, in order, whatever --format is: `schema` bulla.verify-batch/1, `line`, `id`, `verdict`
+    /// good or bad, and what is bad by `code` and `reason`. Exit code 0 means that all are good, 3 that one is bad, its
+    /// malformed key included, 1 that a line could not be understood, or that there is none.
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_FILE)]
+    batch: Option<PathBuf>,
     /// The detached signature; without it FILE holds its own
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
@@ -67,6 +91,23 @@ pub struct Args {
     #[command(flatten)]
     settings: FormatSettings<false>,
 }
+
+/// What says how one file is verified: flags, and groups of them.
+const OF_ONE_FILE: [&str; 13] = [
+    "file",
+    "as",
+    "signature",
+    "public_key",
+    "cert",
+    "trust",
+    "untrusted",
+    "purpose",
+    "output",
+    "force",
+    "ChainArgs",
+    "DemandArgs",
+    "FormatSettings",
+];
 
 /// What is asked beyond a signature of somebody who is trusted.
 #[derive(Debug, clap::Args)]
@@ -114,19 +155,23 @@ fn parse_sha256(text: &str) -> Result<String, String> {
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.batch {
+        return verify_batch::run(path, context);
+    }
+    let file = args.file.as_deref().expect("clap asks for it without --batch");
+    let format = args.format.expect("clap asks for it without --batch").format();
     if args.output.as_deref() == Some(Path::new("-")) {
         let message = "verified bytes go to a file: what is piped on cannot be taken back where they do not verify";
         return Err(Usage(message.to_owned()).into());
     }
-    let format = args.format.format();
     let offered = match offered(&args)? {
         Ok(offered) => offered,
-        Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
+        Err(bad) => return context.answer(bad_report(file, format, &bad), 3),
     };
     let settings = args.settings.of(format, context)?;
     let policy = match policy(&args, offered.untrusted, context)? {
         Ok(policy) => policy,
-        Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
+        Err(bad) => return context.answer(bad_report(file, format, &bad), 3),
     };
     if args.signature.is_some() && !format.is_detached() {
         return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());
@@ -144,7 +189,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
     let mut staged = output.map(Output::stage).transpose()?;
     let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
-    let mut source = progress::open(context, "verifying", &args.file)?.copy_to(copy);
+    let mut source = progress::open(context, "verifying", file)?.copy_to(copy);
     let verdict = image::verify(format, &mut source, &evidence, &settings);
     let hint = matches!(verdict, Ok(Verdict::Bad(_))).then(|| other_format(format, &mut source)).flatten();
     drop(source);
@@ -158,7 +203,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let (Verdict::Good(_), Some(staged)) = (&verdict, staged) {
         staged.commit()?;
     }
-    answer(&args.file, format, &policy, &verdict, hint, context)
+    answer(file, format, &policy, &verdict, hint, context)
 }
 
 /// Judges an image that holds its signature by the signer's key alone.

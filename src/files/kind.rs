@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use der::{Reader, SliceReader, Tag, TagNumber};
+use pem::PemError;
 use zeroize::Zeroizing;
 
 use super::{Commented, Error};
@@ -122,7 +123,7 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
         let kind = sniff(bytes).ok_or_else(|| wrong(describe_unknown(bytes)))?;
         return Ok(vec![Document { kind, der: Zeroizing::new(bytes.to_vec()) }]);
     }
-    let blocks = pem::parse_many(bytes).map_err(|error| wrong(format!("damaged PEM ({error})")))?;
+    let blocks = pem::parse_many(bytes).map_err(|error| wrong(format!("damaged PEM ({})", damage(&error))))?;
     if blocks.len() > DOCUMENTS_LIMIT {
         return Err(wrong(format!("{} PEM blocks, more than {DOCUMENTS_LIMIT}", blocks.len())));
     }
@@ -145,6 +146,19 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
         ));
     }
     Ok(found)
+}
+
+/// What is wrong with PEM. The library's own words quote it, and what is damaged may be a private key.
+fn damage(error: &PemError) -> &'static str {
+    match error {
+        PemError::MismatchedTags(..) => "its BEGIN and END lines differ",
+        PemError::InvalidHeader(_) => "an empty line in it, or a header without a colon",
+        PemError::InvalidData(_) => "its content is not base64",
+        PemError::NotUtf8(_) => "it is not text",
+        PemError::MalformedFraming | PemError::MissingBeginTag | PemError::MissingEndTag | PemError::MissingData => {
+            "a block is not whole"
+        }
+    }
 }
 
 /// The kind that a PEM label promises. The content must not be of another kind, since a label can be edited.

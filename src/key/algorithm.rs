@@ -4,6 +4,8 @@
 //! refused everywhere. SHA-1 and MD5 are not in the table and therefore never verify; [`sha1_identifier`] only finds.
 
 use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
@@ -275,20 +277,27 @@ impl Scheme {
         }
     }
 
+    /// Every encoding of the `AlgorithmIdentifier` that is taken, the one that is written first.
+    ///
+    /// Others are PKCS#1 v1.5 with absent parameters, which RFC 4055 section 5 obliges to accept, and hash identifiers
+    /// without NULL inside PSS parameters (RFC 4055 section 2.1).
+    fn encodings(self) -> Vec<Vec<u8>> {
+        let written = self.algorithm_identifier();
+        match self {
+            Self::Ecdsa(_) | Self::Ed25519 => vec![written],
+            Self::RsaPkcs1(_) => vec![written, sequence(&[&oid(self.oid())])],
+            Self::RsaPss(hash) => vec![written, sequence(&[&oid(self.oid()), &pss_parameters(hash, &[])])],
+        }
+    }
+
     /// Finds the scheme of a whole `AlgorithmIdentifier`. The encoding is compared as a whole: parameters that the
     /// table does not list are refused, never skipped.
-    ///
-    /// Two variants are taken besides those that are written: PKCS#1 v1.5 with absent parameters, which RFC 4055
-    /// section 5 obliges to accept, and hash identifiers without NULL inside PSS parameters (RFC 4055 section 2.1).
     pub fn from_algorithm_identifier(der: &[u8]) -> Result<Self, Error> {
-        let known = Self::ALL.into_iter().find(|scheme| {
-            scheme.algorithm_identifier() == der
-                || match scheme {
-                    Self::RsaPkcs1(_) => sequence(&[&oid(scheme.oid())]) == der,
-                    Self::RsaPss(hash) => sequence(&[&oid(scheme.oid()), &pss_parameters(*hash, &[])]) == der,
-                    Self::Ecdsa(_) | Self::Ed25519 => false,
-                }
+        static KNOWN: LazyLock<Vec<(Vec<u8>, Scheme)>> = LazyLock::new(|| {
+            let known = |scheme: Scheme| scheme.encodings().into_iter().map(move |encoding| (encoding, scheme));
+            Scheme::ALL.into_iter().flat_map(known).collect()
         });
+        let known = KNOWN.iter().find(|(encoding, _)| encoding == der).map(|(_, scheme)| *scheme);
         known.ok_or_else(|| Error::UnsupportedAlgorithm {
             found: match spki::AlgorithmIdentifierRef::from_der(der) {
                 Ok(found) if found.oid == rfc5912::ID_RSASSA_PSS => {
@@ -326,6 +335,16 @@ impl fmt::Display for Scheme {
             Self::RsaPkcs1(hash) => write!(f, "rsa-pkcs1-{hash}"),
             Self::RsaPss(hash) => write!(f, "rsa-pss-{hash}"),
         }
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = Error;
+
+    /// Reads the name that [`Display`](fmt::Display) gives.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|scheme| scheme.to_string() == name);
+        known.ok_or_else(|| Error::UnsupportedAlgorithm { found: name.to_owned() })
     }
 }
 
@@ -390,6 +409,49 @@ mod tests {
             let mut longer = der.clone();
             longer.push(0);
             assert!(Scheme::from_algorithm_identifier(&longer).is_err());
+            assert_eq!(scheme.to_string().parse::<Scheme>().unwrap(), scheme);
+        }
+        for name in ["", "ECDSA-SHA256", "ecdsa-sha256 ", "ecdsa", "rsa-sha256", "ed448"] {
+            assert!(name.parse::<Scheme>().is_err(), "{name}");
+        }
+    }
+
+    /// Each encoding with any one byte changed is another algorithm or none, and never the same one.
+    #[test]
+    fn an_identifier_is_compared_as_a_whole() {
+        for scheme in Scheme::ALL {
+            for encoding in scheme.encodings() {
+                for at in 0..encoding.len() {
+                    let mut changed = encoding.clone();
+                    changed[at] ^= 0x01;
+                    assert_ne!(Scheme::from_algorithm_identifier(&changed).ok(), Some(scheme), "{scheme} {at}");
+                    assert!(Scheme::from_algorithm_identifier(&encoding[..at]).is_err());
+                }
+            }
+        }
+    }
+
+    /// RSASSA-PSS-params that say in full what is left out by default (RFC 4055 section 3.1) are not DER, and SHA-1 is
+    /// what is meant where the hash is left out.
+    #[test]
+    fn pss_parameters_are_exact() {
+        let whole = pss_parameters(Hash::Sha256, NULL);
+        let fields = &whole[2..];
+        let trailer = tlv(0xa3, &[&[0x02, 0x01, 0x01]]);
+        let other_salt = [&fields[..fields.len() - 1], &[20]].concat();
+        let of_sha384 = pss_parameters(Hash::Sha384, NULL);
+        let mixed = [&tlv(0xa0, &[&sequence(&[&oid(Hash::Sha256.oid()), NULL])]), &of_sha384[2 + 17..]].concat();
+        for parameters in [
+            sequence(&[fields, &trailer]),
+            sequence(&[&other_salt]),
+            sequence(&[&mixed]),
+            sequence(&[&fields[..fields.len() - 5]]),
+            sequence(&[]),
+            NULL.to_vec(),
+        ] {
+            let der = sequence(&[&oid(rfc5912::ID_RSASSA_PSS), &parameters]);
+            let error = Scheme::from_algorithm_identifier(&der).unwrap_err().to_string();
+            assert!(error.contains("RSASSA-PSS with a hash, mask or salt"), "{error}");
         }
     }
 

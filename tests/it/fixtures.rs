@@ -26,7 +26,7 @@ const CHAINS: [(&str, Option<&str>); 22] = [
     ("issuing-for-tls", Some("purpose")),
     ("critical-in-signer", Some("critical-extension")),
     ("critical-in-issuing", Some("critical-extension")),
-    ("name-constraints", Some("critical-extension")),
+    ("name-constraints", Some("name-constraint")),
     ("name-constraints-not-critical", Some("certificate-malformed")),
     ("not-a-ca", Some("not-a-ca")),
     ("no-basic-constraints", Some("not-a-ca")),

@@ -116,6 +116,9 @@ const PREPARATION: &str = r#"
     printf '%s\n' 'schema = "bulla.profile/1"' 'name = "gateway"' 'extends = "idevid"' \
         'subject = [{ attribute = "serialNumber", value = "{serial}" }, { attribute = "CN", value = "GW-{serial}" }]' \
         '[variables]' 'serial = { type = "text", max-length = 20 }' > gateway.toml
+    printf '{"id":"app.bin","message":"%s","signature":"%s","key":"%s","algorithm":"ecdsa-sha256"}\n' \
+        "$(base64 -w0 app.bin)" "$(base64 -w0 app.bin.sig)" "$(openssl pkey -pubin -in firmware.pub -outform DER | base64 -w0)" \
+        > questions.jsonl
     openssl cms -sign -binary -nodetach -in app.bin -signer firmware.pem -certfile acme/firmware/issuing.pem -inkey firmware.key \
         -outform DER -out app.p7m
 "#;

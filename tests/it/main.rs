@@ -27,4 +27,7 @@ mod records;
 mod renewing;
 mod revocation;
 mod revoked;
+mod secrets;
 mod signing;
+mod verify_batch;
+mod wycheproof;

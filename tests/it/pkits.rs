@@ -151,7 +151,7 @@ impl Suite {
         let certificates = read("certs", Certificate::from_der);
         let anchor = certificates[ANCHOR].as_ref().expect("a root").clone();
         let lists = read("crls", CertificateList::from_der).into_values().flatten().collect();
-        let revocation = Revocation { mode: Mode::Require, lists };
+        let revocation = Revocation { mode: Mode::Require, lists, responses: Vec::new() };
         Self {
             anchors: Anchors::new(vec![anchor]).expect("one"),
             untrusted: certificates.values().flatten().cloned().collect(),
