@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc5280;
-use der::{Decode, Tag};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use const_oid::db::{rfc5280, rfc5912};
+use der::{Decode, Tag, Tagged};
+use spki::AlgorithmIdentifierRef;
 
 use super::{Finding, Findings, Severity, Shape};
 use crate::key::KeyType;
+use crate::x509::certificate::TbsCertificate;
 use crate::x509::{
     AltName, CONTEXT_0, Certificate, Error, Extension, Name, colon_hex, members, no_expiry, rfc3339, verify,
 };
@@ -114,28 +115,30 @@ fn validity(certificate: &Certificate, findings: &mut Findings) {
     if certificate.not_after() < certificate.not_before() {
         findings.add(Severity::Error, "validity", "ends before it begins");
     }
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return };
-    let validity = parsed.validity();
-    for (name, time) in [("notBefore", validity.not_before), ("notAfter", validity.not_after)] {
-        if time.to_datetime().year() < 2050 && !time.is_utctime() {
+    let Ok(TbsCertificate { validity, .. }) = TbsCertificate::from_der(certificate.to_be_signed()) else { return };
+    for (name, encoded, time) in [
+        ("notBefore", validity.not_before, certificate.not_before()),
+        ("notAfter", validity.not_after, certificate.not_after()),
+    ] {
+        if time.year() < 2050 && encoded.tag() != Tag::UtcTime {
             let words = format!("has a {name} before 2050 that is no UTCTime (RFC 5280 section 4.1.2.5)");
             findings.add(Severity::Error, "validity-encoding", words);
         }
     }
 }
 
-/// md2, md5 and sha1 with RSA, and sha1 with ECDSA and DSA (RFC 3279 section 2.2).
-const BROKEN: [(&str, &str); 5] = [
-    ("1.2.840.113549.1.1.2", "MD2"),
-    ("1.2.840.113549.1.1.4", "MD5"),
-    ("1.2.840.113549.1.1.5", "SHA-1"),
-    ("1.2.840.10045.4.1", "SHA-1"),
-    ("1.2.840.10040.4.3", "SHA-1"),
+/// The signature algorithms of RFC 3279 section 2.2: all of them are with a hash that is broken.
+const BROKEN: [(ObjectIdentifier, &str); 5] = [
+    (rfc5912::MD_2_WITH_RSA_ENCRYPTION, "MD2"),
+    (rfc5912::MD_5_WITH_RSA_ENCRYPTION, "MD5"),
+    (rfc5912::SHA_1_WITH_RSA_ENCRYPTION, "SHA-1"),
+    (ObjectIdentifier::new_unwrap("1.2.840.10045.4.1"), "SHA-1"),
+    (rfc5912::DSA_WITH_SHA_1, "SHA-1"),
 ];
 
 fn signature(certificate: &Certificate, findings: &mut Findings) {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return };
-    let oid = parsed.signature_algorithm.algorithm.to_id_string();
+    let Ok(info) = TbsCertificate::from_der(certificate.to_be_signed()) else { return };
+    let Ok(AlgorithmIdentifierRef { oid, .. }) = info.signature.decode_as() else { return };
     // Nobody checks a root's own signature: it is trusted for other reasons.
     if let Some((_, hash)) = BROKEN.iter().find(|(broken, _)| *broken == oid)
         && !certificate.is_self_issued()
