@@ -1,11 +1,9 @@
-//! Certificates and chains: parsed once, kept with their original bytes.
-
-use std::path::Path;
+//! Certificates: parsed once, kept with their original bytes.
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
 use der::asn1::{Any, AnyRef, BitStringRef, Ia5StringRef, IntRef};
-use der::{Decode, Sequence, Tag};
+use der::{Decode, Sequence};
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::certpolicy::{PolicyInformation, PolicyQualifierInfo};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
@@ -14,9 +12,10 @@ use x509_cert::ext::pkix::{
     ExtendedKeyUsage, KeyUsage, PolicyConstraints, SubjectKeyIdentifier,
 };
 
-use super::{AltName, Error, Name, Policy, Time, decode_time, encode, members};
-use crate::files::{self, Document, Kind};
-use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
+use super::signed::Signed;
+use super::{AltName, Error, Name, Policy, Time, decode_time, encode};
+use crate::files::{Document, Kind};
+use crate::key::{Digest, Hash, PublicKey, Scheme};
 
 /// An X.509 certificate.
 ///
@@ -31,12 +30,9 @@ use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
     der: Vec<u8>,
-    tbs: Vec<u8>,
+    signed: Signed,
     version: u32,
     serial: Vec<u8>,
-    inner_algorithm: Vec<u8>,
-    outer_algorithm: Vec<u8>,
-    signature: Vec<u8>,
     issuer: Name,
     subject: Name,
     not_before: Time,
@@ -111,11 +107,21 @@ pub struct Extension {
     pub value: Vec<u8>,
 }
 
+impl From<DerExtension> for Extension {
+    fn from(DerExtension { extn_id, critical, extn_value }: DerExtension) -> Self {
+        Self { oid: extn_id, critical, value: extn_value.into_bytes().into_vec() }
+    }
+}
+
 impl Extension {
+    /// Reads its value strictly; `what` names it where its DER is not what it must be.
+    pub(super) fn read<'a, T: Decode<'a, Error = der::Error>>(&'a self, what: &'static str) -> Result<T, Error> {
+        T::from_der(&self.value).map_err(|_| Error::Malformed { what })
+    }
+
     /// The policies in certificatePolicies (RFC 5280 section 4.2.1.4). Qualifiers other than a CPS pointer are left out.
     pub fn policies(&self) -> Result<Vec<Policy>, Error> {
-        let malformed = |_| Error::Malformed { what: "certificatePolicies" };
-        let policies = CertificatePolicies::from_der(&self.value).map_err(malformed)?.0;
+        let policies = self.read::<CertificatePolicies>("certificatePolicies")?.0;
         let cps = |qualifier: PolicyQualifierInfo| {
             let text = qualifier.qualifier.filter(|_| qualifier.policy_qualifier_id == rfc5280::ID_QT_CPS)?;
             text.decode_as::<Ia5StringRef<'_>>().ok().map(|text| text.as_str().to_owned())
@@ -129,8 +135,7 @@ impl Extension {
 
     /// The URLs in cRLDistributionPoints (RFC 5280 section 4.2.1.13). Points of other kinds are left out.
     pub fn crl_urls(&self) -> Result<Vec<String>, Error> {
-        let malformed = |_| Error::Malformed { what: "cRLDistributionPoints" };
-        let points = CrlDistributionPoints::from_der(&self.value).map_err(malformed)?.0;
+        let points = self.read::<CrlDistributionPoints>("cRLDistributionPoints")?.0;
         let names = points.into_iter().flat_map(|point| match point.distribution_point {
             Some(DistributionPointName::FullName(names)) => names,
             _ => Vec::new(),
@@ -140,8 +145,7 @@ impl Extension {
 
     /// The methods and URLs in authorityInfoAccess (RFC 5280 section 4.2.2.1). Locations of other kinds are left out.
     pub fn access_urls(&self) -> Result<Vec<(ObjectIdentifier, String)>, Error> {
-        let malformed = |_| Error::Malformed { what: "authorityInfoAccess" };
-        let entries = AuthorityInfoAccessSyntax::from_der(&self.value).map_err(malformed)?.0;
+        let entries = self.read::<AuthorityInfoAccessSyntax>("authorityInfoAccess")?.0;
         Ok(entries.into_iter().filter_map(|entry| Some((entry.access_method, url(entry.access_location)?))).collect())
     }
 }
@@ -158,36 +162,26 @@ impl Certificate {
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "the certificate";
         let malformed = || Error::Malformed { what: WHAT };
-        // The signature covers these bytes, and its algorithm is compared as a whole: both come from the original.
-        let [tbs, outer_algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
-        let signature =
-            BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
-        let info = TbsCertificate::from_der(tbs).map_err(|_| malformed())?;
+        let signed = Signed::from_der(der, WHAT)?;
+        let info = TbsCertificate::from_der(signed.bytes()).map_err(|_| malformed())?;
         // DER has one encoding: a default is left out, whether it is the version or that of an extension.
-        if encode(WHAT, &info)? != tbs || !info.is_of_its_version() {
+        if encode(WHAT, &info)? != signed.bytes() || !info.is_of_its_version() {
             return Err(malformed());
         }
         let time =
             |time| decode_time(AnyRef::from(time)).map_err(|_| Error::Malformed { what: "the certificate's validity" });
-        let extension = |extension: DerExtension| Extension {
-            oid: extension.extn_id,
-            critical: extension.critical,
-            value: extension.extn_value.into_bytes().to_vec(),
-        };
+        let algorithm = encode(WHAT, &info.signature)?;
         Ok(Self {
             der: der.to_vec(),
-            tbs: tbs.to_vec(),
             version: u32::from(info.version) + 1,
             serial: info.serial_number.as_bytes().to_vec(),
-            inner_algorithm: encode(WHAT, &info.signature)?,
-            outer_algorithm: outer_algorithm.to_vec(),
-            signature: signature.to_vec(),
             issuer: Name::from_der(&encode(WHAT, &info.issuer)?)?,
             subject: Name::from_der(&encode(WHAT, &info.subject)?)?,
             not_before: time(&info.validity.not_before)?,
             not_after: time(&info.validity.not_after)?,
             spki: encode(WHAT, &info.subject_public_key_info)?,
-            extensions: info.extensions.into_iter().flatten().map(extension).collect(),
+            extensions: info.extensions.into_iter().flatten().map(Extension::from).collect(),
+            signed: signed.repeating(algorithm),
         })
     }
 
@@ -198,7 +192,7 @@ impl Certificate {
 
     /// The DER `TBSCertificate`, as read: what the signature covers.
     pub fn to_be_signed(&self) -> &[u8] {
-        &self.tbs
+        self.signed.bytes()
     }
 
     /// The certificate as a PEM block.
@@ -258,15 +252,12 @@ impl Certificate {
 
     /// The scheme of its signature, where the table knows it and both places name the same (RFC 5280 section 4.1.1.2).
     pub fn scheme(&self) -> Result<Scheme, Error> {
-        if self.inner_algorithm != self.outer_algorithm {
-            return Err(Error::Malformed { what: "the signature algorithm, which differs from the signed one," });
-        }
-        Ok(Scheme::from_algorithm_identifier(&self.outer_algorithm)?)
+        self.signed.scheme()
     }
 
     /// Checks the signature over the original bytes with the issuer's key.
     pub fn is_signed_by(&self, issuer: &PublicKey) -> bool {
-        self.scheme().is_ok_and(|scheme| issuer.verify(scheme, Input::Message(&self.tbs), &self.signature).is_ok())
+        self.signed.check(issuer).is_ok()
     }
 
     /// The value of an extension, where it is there exactly once.
@@ -284,8 +275,7 @@ impl Certificate {
         oid: ObjectIdentifier,
         what: &'static str,
     ) -> Result<Option<T>, Error> {
-        let parse = |extension: &'a Extension| T::from_der(&extension.value).map_err(|_| Error::Malformed { what });
-        self.extension(oid).map(parse).transpose()
+        self.extension(oid).map(|extension| extension.read(what)).transpose()
     }
 
     /// The basicConstraints extension (RFC 5280 section 4.2.1.9).
@@ -338,70 +328,6 @@ impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Certificate({}, {})", self.subject, self.fingerprint())
     }
-}
-
-/// Certificates in order: a leaf, then the certificate that issued each one before it.
-///
-/// The order is by name alone. What a chain is worth, [`super::verify::path`] tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
-    certificates: Vec<Certificate>,
-}
-
-impl Chain {
-    /// Takes certificates, leaf first, each issued under the next one's name.
-    pub fn new(certificates: Vec<Certificate>) -> Result<Self, Error> {
-        if certificates.is_empty() {
-            return Err(Error::Chain { why: "there is none" });
-        }
-        if certificates.windows(2).any(|pair| !pair[0].issuer.matches(&pair[1].subject)) {
-            return Err(Error::Chain { why: "each must be issued by the next, the end entity first" });
-        }
-        Ok(Self { certificates })
-    }
-
-    /// Reads a file of certificates, PEM or DER, leaf first.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        Self::new(read_certificates("certificate", path)?)
-    }
-
-    /// The end entity's certificate.
-    pub fn leaf(&self) -> &Certificate {
-        &self.certificates[0]
-    }
-
-    /// Every certificate, leaf first.
-    pub fn certificates(&self) -> &[Certificate] {
-        &self.certificates
-    }
-
-    /// The certificates without a self-issued one at the end: what is sent along, since a root is of no use to whom
-    /// does not have it already.
-    pub fn without_root(&self) -> &[Certificate] {
-        match self.certificates.split_last() {
-            Some((last, rest)) if !rest.is_empty() && last.is_self_issued() => rest,
-            _ => &self.certificates,
-        }
-    }
-
-    /// Encodes as PEM blocks, leaf first.
-    pub fn to_pem(&self) -> String {
-        self.certificates.iter().map(Certificate::to_pem).collect()
-    }
-}
-
-/// Reads every certificate of a file, PEM or DER; anything else in it is an error. `what` names the file's role.
-pub fn read_certificates(what: &'static str, path: &Path) -> Result<Vec<Certificate>, Error> {
-    let bytes = files::read(what, path, files::DOCUMENT_LIMIT)?;
-    files::documents(&bytes, path, "a certificate")?
-        .into_iter()
-        .enumerate()
-        .map(|(index, document)| {
-            let der = document.expect(Kind::Certificate, path)?.der;
-            let in_file = |why| Error::InFile { path: path.to_owned(), number: index + 1, why: Box::new(why) };
-            Certificate::from_der(&der).map_err(in_file)
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use x509_cert::ext::Extension as DerExtension;
 use x509_cert::time::Time as DerTime;
 
 use super::issue::authority_key_identifier;
-use super::request::assemble;
+use super::signed::assemble;
 use super::{Certificate, Error, Time, encode, encode_time, extension};
 use crate::key::{Input, Signer};
 

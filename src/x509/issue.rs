@@ -8,7 +8,7 @@ use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
 use super::certificate::{TbsCertificate, Validity};
 use super::name::Attribute;
-use super::request::assemble;
+use super::signed::assemble;
 use super::{
     Certificate, Error, Extension, Name, Names, Profile, ProvenRequest, Time, Variables, encode, encode_time,
     extension, key_identifier,

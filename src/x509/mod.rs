@@ -1,16 +1,17 @@
-//! Certificates and requests: reading, making and judging them.
+//! Certificates, requests, and what tells of revocation: reading, making and judging them.
 //!
 //! * [`Name`] and [`AltName`] are who a certificate is for; [`Profile`] is what kind of certificate it is, and the
 //!   only source of what goes into one.
 //! * [`Request`] is a PKCS#10 request as it came; [`ProvenRequest`] is one whose own signature has been checked.
-//! * [`Certificate`] and [`Chain`] keep the original bytes; every signature is checked over those.
+//! * [`Certificate`] and [`Chain`] keep the original bytes, as do [`CertificateList`] and [`ocsp::Response`], which tell
+//!   of revocation; every signature is checked over those.
 //! * [`issue`] makes the bytes that a CA signs; [`verify`] judges a chain; [`lint`] knows common mistakes.
 //!
-//! rcgen, x509-parser and stringprep are named here and nowhere else. rcgen makes the CA's own roots; it never reads a
-//! request or an issuer, and never issues from one, since it drops what it does not model.
+//! rcgen and stringprep are named here and nowhere else. rcgen makes the CA's own roots; it never reads a request or an
+//! issuer, and never issues from one, since it drops what it does not model.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use const_oid::ObjectIdentifier;
 use der::asn1::{Any, AnyRef, GeneralizedTime, OctetString, UtcTime};
@@ -20,6 +21,7 @@ use x509_cert::ext::Extension as DerExtension;
 
 mod alt_name;
 mod certificate;
+mod chain;
 mod crl;
 pub mod issue;
 pub mod lint;
@@ -27,10 +29,12 @@ mod name;
 pub mod ocsp;
 mod profile;
 mod request;
+mod signed;
 pub mod verify;
 
 pub use alt_name::AltName;
-pub use certificate::{Certificate, Chain, Extension, read_certificates};
+pub use certificate::{Certificate, Extension};
+pub use chain::{Chain, read_certificates};
 pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, read_revocation_lists, revocation_list};
 pub use name::Name;
 pub use profile::{
@@ -39,16 +43,16 @@ pub use profile::{
 };
 pub use request::{ProvenRequest, Request, Wanted};
 
-use crate::key::{Hash, PublicKey};
-use crate::{files, key};
+use crate::files::{self, Document, Kind};
+use crate::key::{self, Hash, PublicKey};
 
 /// Why a certificate, request or name could not be read or made.
 #[derive(Debug)]
 pub enum Error {
     /// The file could not be read, or is something else.
     File(files::Error),
-    /// One of the certificates in a file could not be read.
-    InFile { path: PathBuf, number: usize, why: Box<Error> },
+    /// One of the documents in a file could not be read.
+    InFile { path: PathBuf, kind: Kind, number: usize, why: Box<Error> },
     /// The bytes do not hold what their kind promises.
     Malformed { what: &'static str },
     /// A key or a signature that is part of it was refused.
@@ -75,7 +79,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
-            Self::InFile { path, number, why } => write!(f, "certificate {number} of {}: {why}", files::shown(path)),
+            Self::InFile { path, kind, number, why } => {
+                let (_article, what) = kind.noun().split_once(' ').unwrap_or_default();
+                write!(f, "{what} {number} of {}: {why}", files::shown(path))
+            }
             Self::Malformed { what } => write!(f, "{what} is malformed"),
             Self::Key(error) => error.fmt(f),
             Self::Value { what, value, why } => write!(f, "{what} \"{}\" {why}", files::printable(value)),
@@ -149,7 +156,12 @@ pub fn colon_hex(bytes: &[u8]) -> String {
 }
 
 /// The tag `[0]`, constructed.
-pub(crate) const CONTEXT_0: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
+pub(crate) const CONTEXT_0: Tag = context(0);
+
+/// The constructed tag `[number]`.
+const fn context(number: u32) -> Tag {
+    Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
+}
 
 /// Splits a constructed DER value into the whole encodings of its members. The tag must be `tag`, lengths must be DER's;
 /// bytes after the value are an error.
@@ -202,6 +214,23 @@ pub(crate) fn decode_time(time: AnyRef<'_>) -> Result<Time, Error> {
     let date = time::Date::from_calendar_date(year, month, pair(1_000_000)).map_err(|_| malformed())?;
     let clock = time::Time::from_hms(pair(10_000), pair(100), pair(1)).map_err(|_| malformed())?;
     Ok(Time::new_utc(date, clock))
+}
+
+/// Reads every document of a file of one kind, PEM or DER; anything else in it is an error. `what` names the file's role.
+fn read_documents<T>(
+    what: &'static str,
+    path: &Path,
+    kind: Kind,
+    from_der: impl Fn(&[u8]) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let bytes = files::read(what, path, files::DOCUMENT_LIMIT)?;
+    let documents = files::documents(&bytes, path, kind.noun())?;
+    let read = |(index, document): (usize, Document)| {
+        let der = document.expect(kind, path)?.der;
+        let in_file = |why| Error::InFile { path: path.to_owned(), kind, number: index + 1, why: Box::new(why) };
+        from_der(&der).map_err(in_file)
+    };
+    documents.into_iter().enumerate().map(read).collect()
 }
 
 /// The key identifier of a public key: the leftmost 160 bits of the SHA-256 of its BIT STRING (RFC 7093 section 2).

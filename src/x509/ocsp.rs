@@ -5,13 +5,14 @@ use std::path::Path;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc6960};
-use der::asn1::{AnyRef, BitStringRef, IntRef, OctetStringRef};
-use der::{Decode, Tag, TagNumber, Tagged};
+use der::asn1::{AnyRef, IntRef, OctetStringRef};
+use der::{Decode, Tag, Tagged};
 use x509_cert::ext::Extensions;
 
-use super::{Certificate, Error, Extension, Name, Reason, Time, decode_time, members};
-use crate::files::{self, Kind};
-use crate::key::{Hash, Input, PublicKey, Scheme, sha1_identifier};
+use super::signed::Signed;
+use super::{Certificate, Error, Extension, Name, Reason, Time, context, decode_time, members, read_documents};
+use crate::files::Kind;
+use crate::key::{Hash, PublicKey, Scheme, sha1_identifier};
 
 /// Most bytes of a response. One that tells of one certificate and brings its responder's has two or three thousand; the
 /// bound is that of ten thousand certificates, and of the memory that the list of them takes.
@@ -79,11 +80,8 @@ pub struct Response {
     pub extensions: Vec<Extension>,
     /// The certificates that came along: the responder's, where it is not the issuer itself.
     pub certificates: Vec<Certificate>,
-    /// The whole `ResponseData`, as read: what the signature covers.
-    data: Vec<u8>,
-    /// The whole signature AlgorithmIdentifier.
-    algorithm: Vec<u8>,
-    signature: Vec<u8>,
+    /// The `ResponseData`, and the signature over it.
+    signed: Signed,
 }
 
 /// How a responder is named.
@@ -196,11 +194,7 @@ impl Answer {
 
 /// Reads every response of a file, DER as it travels or PEM; anything else in it is an error.
 pub fn read_answers(path: &Path) -> Result<Vec<Answer>, Error> {
-    let bytes = files::read("OCSP response", path, files::DOCUMENT_LIMIT)?;
-    files::documents(&bytes, path, "an OCSP response")?
-        .into_iter()
-        .map(|document| Answer::from_der(&document.expect(Kind::OcspResponse, path)?.der))
-        .collect()
+    read_documents("OCSP response", path, Kind::OcspResponse, Answer::from_der)
 }
 
 impl Failure {
@@ -246,27 +240,24 @@ impl Response {
             _ => return Err(malformed()),
         };
         let singles = members(singles, Tag::Sequence, WHAT)?;
-        let signature = BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes());
         Ok(Self {
             responder: Responder::from_der(responder)?,
             produced_at: time(produced_at)?,
             singles: singles.into_iter().map(SingleResponse::from_der).collect::<Result<_, _>>()?,
             extensions,
             certificates: certificates.into_iter().map(Certificate::from_der).collect::<Result<_, _>>()?,
-            data: data.to_vec(),
-            algorithm: algorithm.to_vec(),
-            signature: signature.ok_or_else(malformed)?.to_vec(),
+            signed: Signed::new(data, algorithm, signature, WHAT)?,
         })
     }
 
     /// The scheme of its signature, where the table knows it.
     pub fn scheme(&self) -> Result<Scheme, Error> {
-        Ok(Scheme::from_algorithm_identifier(&self.algorithm)?)
+        self.signed.scheme()
     }
 
     /// Checks the signature over the original bytes with a responder's key.
     pub fn is_signed_by(&self, responder: &PublicKey) -> bool {
-        self.scheme().is_ok_and(|scheme| responder.verify(scheme, Input::Message(&self.data), &self.signature).is_ok())
+        self.signed.check(responder).is_ok()
     }
 }
 
@@ -365,11 +356,6 @@ fn malformed() -> Error {
     Error::Malformed { what: WHAT }
 }
 
-/// The constructed tag `[number]`.
-fn context(number: u32) -> Tag {
-    Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
-}
-
 /// The one value within the explicit tag `[number]`.
 fn explicit(der: &[u8], number: u32) -> Result<&[u8], Error> {
     match members(der, context(number), WHAT)?[..] {
@@ -391,12 +377,7 @@ fn time(der: &[u8]) -> Result<Time, Error> {
 /// Reads the extensions within the explicit tag `[1]`.
 fn extensions(der: &[u8]) -> Result<Vec<Extension>, Error> {
     let extensions = Extensions::from_der(explicit(der, 1)?).map_err(|_| malformed())?;
-    let extension = |extension: x509_cert::ext::Extension| Extension {
-        oid: extension.extn_id,
-        critical: extension.critical,
-        value: extension.extn_value.into_bytes().into_vec(),
-    };
-    Ok(extensions.into_iter().map(extension).collect())
+    Ok(extensions.into_iter().map(Extension::from).collect())
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc2985, rfc5280, rfc5912};
-use der::asn1::{Any, AnyRef, BitStringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
-use der::{Decode, Encode, Sequence, Tag};
+use der::asn1::{Any, AnyRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use der::{Decode, Sequence, Tag};
 use x509_cert::attr::Attribute;
 use x509_cert::ext::Extension as DerExtension;
 
+use super::signed::{Signed, assemble};
 use super::{AltName, CONTEXT_0, Error, Extension, Name, Profile, Role, Variables, encode, members};
 use crate::files::{self, Kind};
 use crate::key::{Input, PublicKey, Scheme, Signer};
@@ -33,9 +34,7 @@ pub const REQUEST_LIMIT: u64 = 256 << 10;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     der: Vec<u8>,
-    info: Vec<u8>,
-    algorithm: Vec<u8>,
-    signature: Vec<u8>,
+    signed: Signed,
     subject: Name,
     spki: Vec<u8>,
     extensions: Vec<Extension>,
@@ -62,14 +61,6 @@ struct CertificationRequestInfo<'a> {
     subject_pk_info: AnyRef<'a>,
     #[asn1(context_specific = "0", tag_mode = "IMPLICIT")]
     attributes: SetOfVec<Attribute>,
-}
-
-/// `SIGNED{...}`: what is signed, the algorithm, the signature (RFC 5912 section 2).
-#[derive(Sequence)]
-pub(super) struct Signed<'a> {
-    pub to_be_signed: AnyRef<'a>,
-    pub algorithm: AnyRef<'a>,
-    pub signature: BitStringRef<'a>,
 }
 
 impl Request {
@@ -121,8 +112,8 @@ impl Request {
             let why = "is larger than 256 KiB";
             return Err(Error::Value { what: "a request of", value: format!("{} bytes", der.len()), why });
         }
-        let [info, algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
-        let fields = members(info, Tag::Sequence, WHAT)?;
+        let signed = Signed::from_der(der, WHAT)?;
+        let fields = members(signed.bytes(), Tag::Sequence, WHAT)?;
         let (version, subject, spki, attributes) = match fields[..] {
             [version, subject, spki, attributes] => (version, subject, spki, members(attributes, CONTEXT_0, WHAT)?),
             // Some devices leave the attributes out where there is none.
@@ -146,28 +137,11 @@ impl Request {
                     return Err(malformed());
                 }
                 let found = Vec::<DerExtension>::from_der(value).map_err(|_| malformed())?;
-                extensions = found
-                    .into_iter()
-                    .map(|found| Extension {
-                        oid: found.extn_id,
-                        critical: found.critical,
-                        value: found.extn_value.as_bytes().to_vec(),
-                    })
-                    .collect();
+                extensions = found.into_iter().map(Extension::from).collect();
             }
         }
-        let signature =
-            BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
-        Ok(Self {
-            der: der.to_vec(),
-            info: info.to_vec(),
-            algorithm: algorithm.to_vec(),
-            signature: signature.to_vec(),
-            subject: Name::from_der(subject)?,
-            spki: spki.to_vec(),
-            extensions,
-            has_challenge_password,
-        })
+        let (subject, spki) = (Name::from_der(subject)?, spki.to_vec());
+        Ok(Self { der: der.to_vec(), signed, subject, spki, extensions, has_challenge_password })
     }
 
     /// Reads a request file, PEM or DER.
@@ -188,8 +162,7 @@ impl Request {
     /// Checks the request's own signature, over its original bytes, with the key that it asks a certificate for.
     pub fn prove(self) -> Result<ProvenRequest, Error> {
         let public_key = PublicKey::from_spki(&self.spki)?;
-        let scheme = Scheme::from_algorithm_identifier(&self.algorithm)?;
-        public_key.verify(scheme, Input::Message(&self.info), &self.signature)?;
+        self.signed.check(&public_key)?;
         Ok(ProvenRequest { request: self, public_key })
     }
 
@@ -210,7 +183,7 @@ impl Request {
 
     /// The scheme of its signature, where the table knows it.
     pub fn scheme(&self) -> Option<Scheme> {
-        Scheme::from_algorithm_identifier(&self.algorithm).ok()
+        self.signed.scheme().ok()
     }
 
     /// The extensions that are asked for.
@@ -262,19 +235,6 @@ impl ProvenRequest {
 fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, Error> {
     let values = SetOfVec::try_from(vec![value]).map_err(|_| Error::Malformed { what: "the request" })?;
     Ok(Attribute { oid, values })
-}
-
-/// Puts signed bytes, algorithm and signature together: the outer SEQUENCE of requests and certificates.
-pub(super) fn assemble(to_be_signed: &[u8], scheme: Scheme, signature: &[u8]) -> Result<Vec<u8>, Error> {
-    let malformed = |_| Error::Malformed { what: "the signed structure" };
-    let algorithm = scheme.algorithm_identifier();
-    Signed {
-        to_be_signed: AnyRef::from_der(to_be_signed).map_err(malformed)?,
-        algorithm: AnyRef::from_der(&algorithm).map_err(malformed)?,
-        signature: BitStringRef::from_bytes(signature).map_err(malformed)?,
-    }
-    .to_der()
-    .map_err(malformed)
 }
 
 #[cfg(test)]

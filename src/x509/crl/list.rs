@@ -5,17 +5,17 @@ use std::path::Path;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use der::asn1::{AnyRef, BitStringRef, UintRef};
+use der::asn1::{AnyRef, UintRef};
 use der::{Decode, Encode, Tag, Tagged};
 use x509_cert::ext::Extension as DerExtension;
-use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::time::Time as DerTime;
 
 use super::{Entry, Reason, TbsCertList, VERSION_2};
-use crate::files::{self, Kind};
-use crate::key::{Input, PublicKey, Scheme};
-use crate::x509::{Error, Extension, Name, Time, members, rfc3339};
+use crate::files::Kind;
+use crate::key::{PublicKey, Scheme};
+use crate::x509::signed::Signed;
+use crate::x509::{Error, Extension, Name, Time, read_documents, rfc3339};
 
 /// A certificate revocation list.
 ///
@@ -26,14 +26,11 @@ use crate::x509::{Error, Extension, Name, Time, members, rfc3339};
 ///     signatureValue       BIT STRING }
 /// ```
 ///
-/// It is DER throughout, entries included. Only the original bytes are kept of those: a list of 64 MiB has two million.
+/// All of it is read, entries included. Only the original bytes are kept of those: a list of 64 MiB has two million.
 #[derive(Clone)]
 pub struct CertificateList {
-    tbs: Vec<u8>,
+    signed: Signed,
     version: u8,
-    inner_algorithm: Vec<u8>,
-    outer_algorithm: Vec<u8>,
-    signature: Vec<u8>,
     issuer: Name,
     this_update: Time,
     next_update: Option<Time>,
@@ -66,13 +63,8 @@ fn malformed<E>(_: E) -> Error {
 impl CertificateList {
     /// Reads a DER list; bytes after it are an error.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
-        // The signature covers these bytes, and its algorithm is compared as a whole: both come from the original.
-        let [tbs, outer_algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else {
-            return Err(malformed(()));
-        };
-        let signature =
-            BitStringRef::from_der(signature).map_err(malformed)?.as_bytes().ok_or_else(|| malformed(()))?;
-        let list = TbsCertList::from_der(tbs).map_err(malformed)?;
+        let signed = Signed::from_der(der, WHAT)?;
+        let list = TbsCertList::from_der(signed.bytes()).map_err(malformed)?;
         let version = match list.version {
             None if list.crl_extensions.is_none() => 1,
             Some(VERSION_2) => 2,
@@ -80,19 +72,17 @@ impl CertificateList {
         };
         let extensions = extensions(list.crl_extensions)?;
         let number = extensions.iter().find(|extension| extension.oid == rfc5280::ID_CE_CRL_NUMBER);
-        let number = number.map(|number| UintRef::from_der(&number.value)).transpose().map_err(malformed)?;
+        let number: Option<UintRef<'_>> = number.map(|number| number.read("cRLNumber")).transpose()?;
+        let algorithm = list.signature.to_der().map_err(malformed)?;
         let mut read = Self {
             number: number.map(|number| number.as_bytes().to_vec()),
             version,
-            inner_algorithm: list.signature.to_der().map_err(malformed)?,
-            outer_algorithm: outer_algorithm.to_vec(),
-            signature: signature.to_vec(),
             issuer: Name::from_der(&list.issuer.to_der().map_err(malformed)?)?,
             this_update: time(list.this_update)?,
             next_update: list.next_update.map(time).transpose()?,
             extensions,
             count: 0,
-            tbs: tbs.to_vec(),
+            signed: signed.repeating(algorithm),
         };
         let mut count = 0;
         for entry in read.revoked() {
@@ -133,6 +123,11 @@ impl CertificateList {
         &self.extensions
     }
 
+    /// An extension, where it is there.
+    pub fn extension(&self, oid: ObjectIdentifier) -> Option<&Extension> {
+        self.extensions.iter().find(|extension| extension.oid == oid)
+    }
+
     /// How many certificates it names.
     pub fn count(&self) -> usize {
         self.count
@@ -140,7 +135,7 @@ impl CertificateList {
 
     /// The revoked certificates in order, read one by one. An error is the last.
     pub fn revoked(&self) -> impl Iterator<Item = Result<RevokedCertificate<'_>, Error>> {
-        let list = TbsCertList::from_der(&self.tbs).map_err(malformed);
+        let list = TbsCertList::from_der(self.signed.bytes()).map_err(malformed);
         let (mut rest, mut fault) = match list {
             Ok(list) => (list.revoked_certificates.map_or(&[][..], |entries| entries.0), None),
             Err(error) => (&[][..], Some(error)),
@@ -163,15 +158,12 @@ impl CertificateList {
 
     /// The scheme of its signature, where the table knows it and both places name the same (RFC 5280 section 5.1.1.2).
     pub fn scheme(&self) -> Result<Scheme, Error> {
-        if self.inner_algorithm != self.outer_algorithm {
-            return Err(Error::Malformed { what: "the signature algorithm, which differs from the signed one," });
-        }
-        Ok(Scheme::from_algorithm_identifier(&self.outer_algorithm)?)
+        self.signed.scheme()
     }
 
     /// Checks the signature over the original bytes with the issuer's key.
     pub fn is_signed_by(&self, issuer: &PublicKey) -> bool {
-        self.scheme().is_ok_and(|scheme| issuer.verify(scheme, Input::Message(&self.tbs), &self.signature).is_ok())
+        self.signed.check(issuer).is_ok()
     }
 
     /// Reads an extension strictly: `None` where it is absent, an error where its DER is not what it must be.
@@ -180,15 +172,7 @@ impl CertificateList {
         oid: ObjectIdentifier,
         what: &'static str,
     ) -> Result<Option<T>, Error> {
-        let found = self.extensions.iter().find(|extension| extension.oid == oid);
-        found.map(|extension| T::from_der(&extension.value).map_err(|_| Error::Malformed { what })).transpose()
-    }
-
-    /// The key identifier in authorityKeyIdentifier (RFC 5280 section 5.2.1).
-    pub fn authority_key_identifier(&self) -> Result<Option<Vec<u8>>, Error> {
-        let found: Option<AuthorityKeyIdentifier> =
-            self.read(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier")?;
-        Ok(found.and_then(|identifier| identifier.key_identifier).map(|octets| octets.as_bytes().to_vec()))
+        self.extension(oid).map(|extension| extension.read(what)).transpose()
     }
 }
 
@@ -222,11 +206,11 @@ impl<'a> RevokedCertificate<'a> {
 /// Takes extensions; one that is there twice is an error, since readers would differ on which counts.
 fn extensions(found: Option<Vec<DerExtension>>) -> Result<Vec<Extension>, Error> {
     let mut extensions: Vec<Extension> = Vec::new();
-    for DerExtension { extn_id: oid, critical, extn_value } in found.into_iter().flatten() {
-        if extensions.iter().any(|earlier| earlier.oid == oid) {
+    for extension in found.into_iter().flatten().map(Extension::from) {
+        if extensions.iter().any(|earlier| earlier.oid == extension.oid) {
             return Err(malformed(()));
         }
-        extensions.push(Extension { oid, critical, value: extn_value.into_bytes().into_vec() });
+        extensions.push(extension);
     }
     Ok(extensions)
 }
@@ -264,11 +248,7 @@ fn time(time: DerTime) -> Result<Time, Error> {
 
 /// Reads every list of a file, PEM or DER; anything else in it is an error.
 pub fn read_revocation_lists(path: &Path) -> Result<Vec<CertificateList>, Error> {
-    let bytes = files::read("certificate revocation list", path, files::DOCUMENT_LIMIT)?;
-    files::documents(&bytes, path, Kind::Crl.noun())?
-        .into_iter()
-        .map(|document| CertificateList::from_der(&document.expect(Kind::Crl, path)?.der))
-        .collect()
+    read_documents("certificate revocation list", path, Kind::Crl, CertificateList::from_der)
 }
 
 #[cfg(test)]
