@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 0 | [`files`] | what a file is, reading, writing whole or not at all |
 //! | 1 | [`key`] | algorithms, keys, signing and checking signatures |
-//! | 2 | [`x509`] | names, profiles, requests, certificates, issuing, path checks, lint |
+//! | 2 | [`x509`] | names, profiles, requests, certificates, issuing, revocation, judging chains, lint |
 //! | 3 | [`cms`] | SignedData |
 //! | 4 | [`store`] | the CA's records |
 //! | 4 | [`enroll`] | asking for a certificate, deciding about it, accepting it |
@@ -27,7 +27,8 @@
 //!
 //! *A firmware image*: an [`image::Source`] reads it, an [`image::ImageFormat`] plans where its bytes and signatures
 //! stand, a [`key::Signer`] signs, and an [`image::Layout`] is written; back again, the format reads what was signed, an
-//! [`image::Policy`] says whom to trust, and the answer is an [`image::Verdict`].
+//! [`image::Policy`] says whom to trust, [`x509::verify::path`] finds a chain to there, and the answer is an
+//! [`image::Verdict`].
 
 #![forbid(unsafe_code)]
 
