@@ -365,6 +365,14 @@ fn of_image(error: &image::Error) -> Class {
     }
 }
 
+/// What to try where the answer is no.
+pub fn hint_of_verdict(bad: &image::Bad) -> Option<&'static str> {
+    match bad.code {
+        "revocation-unknown" => Some("give a list of its issuer with --crl FILE, or an OCSP response with --ocsp FILE"),
+        _ => None,
+    }
+}
+
 fn hint_of_unfit(unfit: &image::Unfit) -> Option<&'static str> {
     use image::Unfit;
     match unfit {

@@ -1,10 +1,12 @@
 //! What a command says: text for people and JSON for programs, side by side, from one place.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::files::json_line;
+use crate::files::{json_line, printable, shown};
+use crate::image::Bad;
 
 /// A report under construction. Text lines and JSON fields are added together, so that neither knows more.
 #[derive(Debug)]
@@ -17,6 +19,32 @@ impl Report {
     /// Starts a report of a schema, such as `bulla.keygen/1`.
     pub fn new(schema: &str) -> Self {
         Self::of_part().field("schema", schema)
+    }
+
+    /// Starts the report of a file that was checked, and holds.
+    pub fn good(schema: &str, file: &Path) -> Self {
+        Self::of_verdict(schema, file, "good").line(format!("good  {}", shown(file)))
+    }
+
+    /// Starts the report of a file that was checked, and does not hold: for what reason, in one line and by its code.
+    pub fn bad(schema: &str, file: &Path, bad: &Bad) -> Self {
+        let words = printable(&bad.words);
+        Self::of_verdict(schema, file, "bad")
+            .line(format!("bad   {}: {words} ({})", shown(file), bad.code))
+            .field("code", bad.code)
+            .field("reason", words)
+    }
+
+    fn of_verdict(schema: &str, file: &Path, verdict: &str) -> Self {
+        Self::new(schema).field("verdict", verdict).field("file", file.to_string_lossy().into_owned())
+    }
+
+    /// Adds what to try, where that is known.
+    pub fn hint(self, hint: Option<impl Into<String>>) -> Self {
+        match hint.map(Into::into) {
+            Some(hint) => self.line(format!("hint: {hint}")).field("hint", hint),
+            None => self,
+        }
     }
 
     /// Starts a part of a report.

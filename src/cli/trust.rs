@@ -26,11 +26,11 @@ pub struct ChainArgs {
     /// The least length of an RSA key in bits
     #[arg(long, value_name = "BITS", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(2048..=8192))]
     min_rsa: u32,
-    /// The shortest hash of a signature
-    #[arg(long, value_enum, value_name = "HASH", default_value_t)]
+    /// The shortest hash that a signature on a certificate, list or response may use
+    #[arg(long, value_enum, value_name = "HASH", default_value_t, requires = "trust")]
     min_hash: HashArg,
     /// Most CAs between the certificate and a trusted one
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", requires = "trust")]
     max_path_length: Option<u8>,
     /// Revocation lists, PEM or DER; may be given several times
     #[arg(long, value_name = "FILE", requires = "trust")]
@@ -81,19 +81,10 @@ impl ChainArgs {
             None if nothing_tells => Mode::Off,
             None => Mode::Check,
         };
-        let (mut lists, mut responses) = (Vec::new(), Vec::new());
-        for path in crl {
-            match evidence(read_revocation_lists(path))? {
-                Ok(found) => lists.extend(found),
-                Err(bad) => return Ok(Err(bad)),
-            }
-        }
-        for path in ocsp {
-            match self::responses(path)? {
-                Ok(found) => responses.extend(found),
-                Err(bad) => return Ok(Err(bad)),
-            }
-        }
+        let (lists, responses) = match (evidence(crl, read_revocation_lists)?, responses(ocsp)?) {
+            (Ok(lists), Ok(responses)) => (lists, responses),
+            (Err(bad), _) | (_, Err(bad)) => return Ok(Err(bad)),
+        };
         Ok(Ok(Rules {
             strength: Strength::default().with_rsa(*min_rsa).with_hash((*min_hash).into()),
             max_path_length: *max_path_length,
@@ -112,9 +103,10 @@ impl ChainArgs {
 /// How much must be known of the revocation of certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum RevocationArg {
-    /// That no certificate but the trusted one is revoked
+    /// Of every certificate but the trusted one that it is not revoked
     Require,
-    /// What is given is heeded, and has to hold
+    /// What is given: a certificate is refused that it revokes, or whose issuer's list or response does not hold; one of
+    /// which it does not tell is accepted
     Check,
     /// Nothing
     Off,
@@ -151,12 +143,12 @@ impl From<HashArg> for Hash {
 /// What a certificate must be for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PurposeArg {
-    /// No CA; extKeyUsage codeSigning and keyUsage digitalSignature
+    /// A signer of firmware: no CA; extKeyUsage codeSigning and keyUsage digitalSignature
     #[default]
     Firmware,
-    /// extKeyUsage clientAuth, or none
+    /// A TLS client: extKeyUsage clientAuth, or none
     TlsClient,
-    /// extKeyUsage serverAuth, or none
+    /// A TLS server: extKeyUsage serverAuth, or none
     TlsServer,
     /// A device's identity from its maker: no CA; extKeyUsage clientAuth, or none
     Idevid,
@@ -188,33 +180,43 @@ pub fn anchors(paths: &[PathBuf]) -> anyhow::Result<Anchors> {
     Ok(Anchors::new(anchors)?)
 }
 
-/// Takes what was read as evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that cannot be
+/// Reads files that are evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that cannot be
 /// read is.
-pub fn evidence<T>(read: Result<T, x509::Error>) -> anyhow::Result<Result<T, Bad>> {
-    match read {
-        Ok(read) => Ok(Ok(read)),
-        Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => Err(error.into()),
-        Err(error) => Ok(Err(Bad::new("malformed", error))),
+pub fn evidence<'a, T>(
+    paths: impl IntoIterator<Item = &'a PathBuf>,
+    read: impl Fn(&Path) -> Result<Vec<T>, x509::Error>,
+) -> anyhow::Result<Result<Vec<T>, Bad>> {
+    let mut all = Vec::new();
+    for path in paths {
+        match read(path) {
+            Ok(found) => all.extend(found),
+            Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => {
+                return Err(error.into());
+            }
+            Err(error) => return Ok(Err(Bad::new("malformed", error))),
+        }
     }
+    Ok(Ok(all))
 }
 
 /// Reads responses that are evidence. A responder that gave none vouches for nothing.
-fn responses(path: &Path) -> anyhow::Result<Result<Vec<Response>, Bad>> {
-    let response = |answer| match answer {
+fn responses(paths: &[PathBuf]) -> anyhow::Result<Result<Vec<Response>, Bad>> {
+    let named = |path: &Path| Ok(read_answers(path)?.into_iter().map(|answer| (path.to_owned(), answer)).collect());
+    let response = |(path, answer): (PathBuf, Answer)| match answer {
         Answer::Response(response) => Ok(response),
         Answer::Failure(failure) => {
-            let words = format!("{} is no response but an OCSP responder's answer {failure}", shown(path));
+            let words = format!("{} is no response but an OCSP responder's answer {failure}", shown(&path));
             Err(Bad::new("revocation-unknown", words))
         }
     };
-    Ok(evidence(read_answers(path))?.and_then(|answers| answers.into_iter().map(response).collect()))
+    Ok(evidence(paths, named)?.and_then(|answers| answers.into_iter().map(response).collect()))
 }
 
 /// Adds a chain that holds to a report, with what is known of the revocation of its certificates.
 pub fn with_path(report: Report, path: &Found) -> Report {
     let certificates = path.chain.certificates();
     let subjects: Vec<String> = certificates.iter().map(|each| each.subject().to_string()).collect();
-    let mut report = report.row("chain", subjects.join(" < "));
+    let mut report = report.line(row("chain", &subjects.join(" < ")));
     let mut chain = Vec::new();
     let standings = path.standings.iter().map(Some).chain(std::iter::repeat(None));
     for (certificate, standing) in certificates.iter().zip(standings) {

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Context;
-use super::error::Usage;
+use super::error::{Usage, hint_of_verdict};
 use super::product;
 use super::progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, other_format};
 use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name, with_path, with_policies};
 use super::verify_batch;
-use crate::files::{self, Creation, Output, printable, shown};
+use crate::files::{self, Creation, Output, printable};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
 use crate::x509::verify::{Purpose, Rules};
@@ -91,6 +91,8 @@ pub struct Args {
     #[command(flatten)]
     settings: FormatSettings<false>,
 }
+
+const SCHEMA: &str = "bulla.verify/1";
 
 /// What says how one file is verified: flags, and groups of them.
 const OF_ONE_FILE: [&str; 13] = [
@@ -236,14 +238,7 @@ fn answer(
 ) -> anyhow::Result<ExitCode> {
     match verdict {
         Verdict::Good(good) => context.answer(good_report(file, format, policy, good), 0),
-        Verdict::Bad(bad) => {
-            let report = bad_report(file, format, bad);
-            let report = match hint {
-                Some(hint) => report.line(format!("hint: {hint}")).field("hint", hint),
-                None => report,
-            };
-            context.answer(report, 3)
-        }
+        Verdict::Bad(bad) => context.answer(bad_report(file, format, bad).hint(hint), 3),
     }
 }
 
@@ -255,18 +250,12 @@ struct Offered {
 
 /// Reads the certificates that are evidence.
 fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
-    let mut offered = Offered { signer: None, untrusted: Vec::new() };
-    let signer = args.cert.iter().filter(|_| !args.trust.is_empty());
-    for path in signer.chain(&args.untrusted) {
-        match evidence(read_certificates("certificate", path))? {
-            Ok(certificates) => offered.untrusted.extend(certificates),
-            Err(bad) => return Ok(Err(bad)),
-        }
-        if Some(path) == args.cert.as_ref() {
-            offered.signer = offered.untrusted.first().cloned();
-        }
-    }
-    Ok(Ok(offered))
+    let signer = args.cert.as_ref().filter(|_| !args.trust.is_empty());
+    let untrusted = evidence(signer.into_iter().chain(&args.untrusted), |path| read_certificates("certificate", path))?;
+    Ok(untrusted.map(|untrusted| {
+        let signer = signer.and_then(|_| untrusted.first().cloned());
+        Offered { signer, untrusted }
+    }))
 }
 
 fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Result<Policy, Bad>> {
@@ -284,10 +273,7 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
 
 /// The report of a file that verified.
 fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Good) -> Report {
-    let mut report = Report::new("bulla.verify/1")
-        .line(format!("good  {}", shown(file)))
-        .field("verdict", "good")
-        .field("file", file.to_string_lossy().into_owned())
+    let mut report = Report::good(SCHEMA, file)
         .field("as", format.name())
         .field("covered", good.facts.covered)
         .field("scheme", good.scheme.to_string())
@@ -330,11 +316,5 @@ fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Go
 
 /// The report of a file that did not.
 pub(super) fn bad_report(file: &Path, format: &dyn ImageFormat, bad: &Bad) -> Report {
-    Report::new("bulla.verify/1")
-        .line(format!("bad   {}: {} ({})", shown(file), printable(&bad.words), bad.code))
-        .field("verdict", "bad")
-        .field("file", file.to_string_lossy().into_owned())
-        .field("as", format.name())
-        .field("code", bad.code)
-        .field("reason", printable(&bad.words))
+    Report::bad(SCHEMA, file, bad).field("as", format.name()).hint(hint_of_verdict(bad))
 }

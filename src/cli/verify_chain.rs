@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::Context;
+use super::error::hint_of_verdict;
 use super::report::Report;
 use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_name, with_path, with_policies};
-use crate::files::{printable, shown};
 use crate::image::Bad;
 use crate::x509::verify::{self, Path as Found, Rules};
 use crate::x509::{AltName, read_certificates, rfc3339};
@@ -42,19 +42,19 @@ pub struct Args {
     chain: ChainArgs,
 }
 
+const SCHEMA: &str = "bulla.verify-chain/1";
+
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let anchors = anchors(&args.trust)?;
     let rules = match args.chain.rules(args.purpose.into(), context)? {
         Ok(rules) => Rules { name: args.name.clone(), ..rules },
         Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
     };
-    let mut certificates = Vec::new();
-    for path in std::iter::once(&args.file).chain(&args.untrusted) {
-        match evidence(read_certificates("certificate", path))? {
-            Ok(found) => certificates.extend(found),
-            Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
-        }
-    }
+    let files = std::iter::once(&args.file).chain(&args.untrusted);
+    let certificates = match evidence(files, |path| read_certificates("certificate", path))? {
+        Ok(certificates) => certificates,
+        Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
+    };
     let Some((leaf, untrusted)) = certificates.split_first() else {
         let bad = Bad::new("malformed", "there is no certificate in it");
         return context.answer(bad_report(&args.file, &bad), 3);
@@ -67,11 +67,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// The report of a chain that holds.
 fn good_report(file: &Path, rules: &Rules, path: &Found) -> Report {
-    let report = Report::new("bulla.verify-chain/1")
-        .line(format!("good  {}", shown(file)))
-        .field("verdict", "good")
-        .field("file", file.to_string_lossy().into_owned())
-        .row("subject", path.chain.leaf().subject().to_string());
+    let report = Report::good(SCHEMA, file).row("subject", path.chain.leaf().subject().to_string());
     let report = with_path(report, path).row("purpose", rules.purpose.name());
     let report = match &rules.name {
         Some(name) => report.row("name", name.to_string()),
@@ -82,10 +78,5 @@ fn good_report(file: &Path, rules: &Rules, path: &Found) -> Report {
 
 /// The report of one that does not.
 fn bad_report(file: &Path, bad: &Bad) -> Report {
-    Report::new("bulla.verify-chain/1")
-        .line(format!("bad   {}: {} ({})", shown(file), printable(&bad.words), bad.code))
-        .field("verdict", "bad")
-        .field("file", file.to_string_lossy().into_owned())
-        .field("code", bad.code)
-        .field("reason", printable(&bad.words))
+    Report::bad(SCHEMA, file, bad).hint(hint_of_verdict(bad))
 }
