@@ -333,46 +333,36 @@ impl std::fmt::Debug for Certificate {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A DER value of less than 64 KiB.
-    fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-        let content = parts.concat();
-        let length = match content.len() {
-            short @ ..0x80 => vec![short as u8],
-            octet @ ..0x100 => vec![0x81, octet as u8],
-            long => vec![0x82, (long >> 8) as u8, long as u8],
-        };
-        [vec![tag], length, content].concat()
-    }
+    use crate::x509::tlv;
 
     /// A certificate of nobody, its fields in order; reading looks at no signature.
     fn fields() -> Vec<Vec<u8>> {
-        let algorithm = value(0x30, &[&[0x06, 0x03, 0x2b, 0x65, 0x70]]);
-        let name = value(0x30, &[]);
+        let algorithm = tlv(0x30, &[&[0x06, 0x03, 0x2b, 0x65, 0x70]]);
+        let name = tlv(0x30, &[]);
         vec![
-            value(0xa0, &[&[0x02, 0x01, 0x02]]),
-            value(0x02, &[&[0x00, 0x80]]),
+            tlv(0xa0, &[&[0x02, 0x01, 0x02]]),
+            tlv(0x02, &[&[0x00, 0x80]]),
             algorithm.clone(),
             name.clone(),
-            validity(&value(0x17, &[b"500101000000Z"]), &value(0x18, &[b"99991231235959Z"])),
+            validity(&tlv(0x17, &[b"500101000000Z"]), &tlv(0x18, &[b"99991231235959Z"])),
             name,
-            value(0x30, &[&algorithm, &value(0x03, &[&[0; 33]])]),
-            value(0xa3, &[&value(0x30, &[&extension(&[0x01, 0x01, 0xff])])]),
+            tlv(0x30, &[&algorithm, &tlv(0x03, &[&[0; 33]])]),
+            tlv(0xa3, &[&tlv(0x30, &[&extension(&[0x01, 0x01, 0xff])])]),
         ]
     }
 
     fn validity(not_before: &[u8], not_after: &[u8]) -> Vec<u8> {
-        value(0x30, &[not_before, not_after])
+        tlv(0x30, &[not_before, not_after])
     }
 
     /// keyUsage, with `critical` as the encoding of that field.
     fn extension(critical: &[u8]) -> Vec<u8> {
-        value(0x30, &[&[0x06, 0x03, 0x55, 0x1d, 0x0f], critical, &[0x04, 0x04, 0x03, 0x02, 0x07, 0x80]])
+        tlv(0x30, &[&[0x06, 0x03, 0x55, 0x1d, 0x0f], critical, &[0x04, 0x04, 0x03, 0x02, 0x07, 0x80]])
     }
 
     fn read(fields: &[Vec<u8>]) -> Result<Certificate, Error> {
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-        Certificate::from_der(&value(0x30, &[&value(0x30, &fields), fields[2], &value(0x03, &[&[0; 65]])]))
+        Certificate::from_der(&tlv(0x30, &[&tlv(0x30, &fields), fields[2], &tlv(0x03, &[&[0; 65]])]))
     }
 
     #[test]
@@ -385,35 +375,35 @@ mod tests {
         assert_eq!(certificate.spki(), fields()[6]);
         // A negative serial number is DER: that it is none for a certificate is for those to say who judge it.
         let mut negative = fields();
-        negative[1] = value(0x02, &[&[0x80]]);
+        negative[1] = tlv(0x02, &[&[0x80]]);
         assert_eq!(read(&negative).unwrap().serial(), [0x80]);
     }
 
     /// Fields left out, put in, or encoded in a way that BER allows and DER does not.
     #[test]
     fn what_is_no_der_is_refused() {
-        let extensions = |list: &[&[u8]]| value(0xa3, &[&value(0x30, list)]);
-        let unique = |tag| value(tag, &[&[0x00, 0x01]]);
-        let utc = value(0x17, &[b"250101000000Z"]);
+        let extensions = |list: &[&[u8]]| tlv(0xa3, &[&tlv(0x30, list)]);
+        let unique = |tag| tlv(tag, &[&[0x00, 0x01]]);
+        let utc = tlv(0x17, &[b"250101000000Z"]);
         let swaps = [
-            (0, value(0xa0, &[&[0x02, 0x01, 0x00]]), "the default version, written"),
-            (0, value(0xa0, &[&[0x02, 0x01, 0x01]]), "extensions in version 2"),
+            (0, tlv(0xa0, &[&[0x02, 0x01, 0x00]]), "the default version, written"),
+            (0, tlv(0xa0, &[&[0x02, 0x01, 0x01]]), "extensions in version 2"),
             (0, Vec::new(), "extensions in version 1"),
-            (0, value(0xa0, &[&[0x02, 0x01, 0x03]]), "version 4"),
-            (0, value(0xa0, &[&[0x02, 0x01, 0xff]]), "version 0"),
-            (0, value(0xa0, &[&[0x02, 0x02, 0x00, 0x02]]), "a padded version"),
-            (0, value(0xa0, &[&[0x02, 0x01, 0x02, 0x00]]), "bytes behind the version"),
-            (1, value(0x02, &[&[0x00, 0x01]]), "a padded serial number"),
-            (1, value(0x02, &[&[0xff, 0x80]]), "a padded negative serial number"),
-            (1, value(0x02, &[]), "an empty serial number"),
+            (0, tlv(0xa0, &[&[0x02, 0x01, 0x03]]), "version 4"),
+            (0, tlv(0xa0, &[&[0x02, 0x01, 0xff]]), "version 0"),
+            (0, tlv(0xa0, &[&[0x02, 0x02, 0x00, 0x02]]), "a padded version"),
+            (0, tlv(0xa0, &[&[0x02, 0x01, 0x02, 0x00]]), "bytes behind the version"),
+            (1, tlv(0x02, &[&[0x00, 0x01]]), "a padded serial number"),
+            (1, tlv(0x02, &[&[0xff, 0x80]]), "a padded negative serial number"),
+            (1, tlv(0x02, &[]), "an empty serial number"),
             (1, vec![0x02, 0x81, 0x01, 0x01], "a length in two octets"),
-            (3, value(0x31, &[]), "an issuer that is a SET"),
-            (4, validity(&value(0x17, &[b"2501010000Z"]), &utc), "a time without seconds"),
-            (4, validity(&value(0x17, &[b"250101000000+0000"]), &utc), "a time with an offset"),
-            (4, validity(&utc, &value(0x18, &[b"20500101000000.5Z"])), "a time with a fraction"),
-            (4, validity(&utc, &value(0x17, &[b"250230000000Z"])), "the 30th of February"),
-            (4, value(0x30, &[&utc, &utc, &utc]), "three times"),
-            (4, value(0x30, &[&utc]), "one time"),
+            (3, tlv(0x31, &[]), "an issuer that is a SET"),
+            (4, validity(&tlv(0x17, &[b"2501010000Z"]), &utc), "a time without seconds"),
+            (4, validity(&tlv(0x17, &[b"250101000000+0000"]), &utc), "a time with an offset"),
+            (4, validity(&utc, &tlv(0x18, &[b"20500101000000.5Z"])), "a time with a fraction"),
+            (4, validity(&utc, &tlv(0x17, &[b"250230000000Z"])), "the 30th of February"),
+            (4, tlv(0x30, &[&utc, &utc, &utc]), "three times"),
+            (4, tlv(0x30, &[&utc]), "one time"),
             (7, extensions(&[]), "a list of no extensions"),
             (7, extensions(&[&extension(&[0x01, 0x01, 0x00])]), "the default of critical, written"),
             (7, extensions(&[&extension(&[0x01, 0x01, 0x01])]), "TRUE that is not ff"),
@@ -423,7 +413,7 @@ mod tests {
             (7, [extensions(&[&extension(&[])]), unique(0x82)].concat(), "a unique identifier behind extensions"),
             (7, [unique(0x82), unique(0x81)].concat(), "unique identifiers out of order"),
             (7, [unique(0x81), unique(0x81)].concat(), "a unique identifier twice"),
-            (7, [unique(0x82), value(0x84, &[])].concat(), "a field that is none"),
+            (7, [unique(0x82), tlv(0x84, &[])].concat(), "a field that is none"),
         ];
         for (index, field, what) in swaps {
             let mut fields = fields();
@@ -434,8 +424,8 @@ mod tests {
 
     #[test]
     fn what_is_allowed_in_versions_is_read() {
-        let identifiers = [value(0x81, &[&[0x00, 0x01]]), value(0x82, &[&[0x00, 0x01]])].concat();
-        let version = |number| value(0xa0, &[&[0x02, 0x01, number]]);
+        let identifiers = [tlv(0x81, &[&[0x00, 0x01]]), tlv(0x82, &[&[0x00, 0x01]])].concat();
+        let version = |number| tlv(0xa0, &[&[0x02, 0x01, number]]);
         for (version, rest, is_read) in [
             (Vec::new(), Vec::new(), true),
             (Vec::new(), identifiers.clone(), false),

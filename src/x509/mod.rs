@@ -251,6 +251,18 @@ fn encode(what: &'static str, value: &impl Encode) -> Result<Vec<u8>, Error> {
     value.to_der().map_err(|_| Error::Malformed { what })
 }
 
+/// A DER value of less than 64 KiB, put together from parts of its content.
+#[cfg(test)]
+fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let header = match content.len() {
+        length @ ..0x80 => vec![tag, length as u8],
+        length @ ..0x100 => vec![tag, 0x81, length as u8],
+        length => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+    };
+    [header, content].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

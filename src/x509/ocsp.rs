@@ -383,15 +383,7 @@ fn extensions(der: &[u8]) -> Result<Vec<Extension>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-        let content = parts.concat();
-        match content.len() {
-            short @ 0..0x80 => [&[tag, short as u8], content.as_slice()].concat(),
-            longer @ 0x80..0x100 => [&[tag, 0x81, longer as u8], content.as_slice()].concat(),
-            long => [&[tag, 0x82, (long >> 8) as u8, long as u8], content.as_slice()].concat(),
-        }
-    }
+    use crate::x509::tlv;
 
     const TIME: &[u8] = b"\x18\x0f20260101000000Z";
     const SERIAL: &[u8] = &[0x02, 0x01, 0x07];

@@ -5,6 +5,7 @@ use bulla::x509::Certificate;
 use bulla::x509::ocsp::{Answer, Response};
 use bulla::x509::verify::{Anchors, Mode, Purpose, Refusal, Revocation, Rules, Standing, path};
 
+use crate::forge;
 use crate::harness::{Lab, Run};
 
 /// Two CAs with their databases, and a third database in which the first leaves no trace of what it issues.
@@ -373,15 +374,7 @@ fn inspect_says_what_openssl_says() {
 }
 
 fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let content = parts.concat();
-    let [_, top, high, low] = (content.len() as u32).to_be_bytes();
-    let header = match content.len() {
-        0..0x80 => vec![tag, low],
-        0x80..0x100 => vec![tag, 0x81, low],
-        0x100..0x1_0000 => vec![tag, 0x82, high, low],
-        _ => vec![tag, 0x83, top, high, low],
-    };
-    [header, content].concat()
+    forge::tlv(tag, parts.concat())
 }
 
 /// The whole encodings of the members of a constructed value.

@@ -206,12 +206,7 @@ mod tests {
     use super::*;
 
     fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-        let header = match content.len() {
-            length @ ..0x80 => vec![tag, length as u8],
-            length @ ..0x100 => vec![tag, 0x81, length as u8],
-            length => vec![tag, 0x82, (length >> 8) as u8, length as u8],
-        };
-        [header, content.to_vec()].concat()
+        crate::x509::tlv(tag, &[content])
     }
 
     fn oid(text: &str) -> Vec<u8> {
