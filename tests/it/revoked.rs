@@ -275,7 +275,13 @@ fn flags_for_revocation_are_honoured_or_refused() {
     for wrong in ["garbage", "fw.pem", "fw.pub"] {
         lab.is_refused(&format!("{} --crl {wrong}", chain.trim_start_matches("verify-chain ")), "malformed", wrong);
     }
+    let list = |der: &str| format!("-----BEGIN X509 CRL-----\n{der}\n-----END X509 CRL-----\n");
+    lab.write("second.crl", [lab.read("fw.crl"), list("MAA=").into_bytes()].concat());
+    let words = format!("{} --crl second.crl", chain.trim_start_matches("verify-chain "));
+    lab.is_refused(&words, "malformed", "certificate revocation list 2 of second.crl: ");
     lab.bulla(&format!("{chain} --revocation off")).ok();
     lab.bulla(&format!("{chain} --revocation check")).ok();
-    lab.bulla(&format!("{chain} --revocation require")).exits(3);
+    let text = lab.bulla(&format!("{chain} --revocation require")).exits(3).text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(matches!(lines[..], [reason, hint] if reason.ends_with("(revocation-unknown)") && hint.contains("--crl")));
 }
