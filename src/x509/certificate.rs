@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::certpolicy::{PolicyInformation, PolicyQualifierInfo};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints,
-    ExtendedKeyUsage, KeyUsage, PolicyConstraints, SubjectKeyIdentifier,
+    ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
 };
 
 use super::signed::Signed;
@@ -305,11 +305,6 @@ impl Certificate {
         let found: Option<AuthorityKeyIdentifier> =
             self.read(rfc5280::ID_CE_AUTHORITY_KEY_IDENTIFIER, "authorityKeyIdentifier")?;
         Ok(found.and_then(|identifier| identifier.key_identifier).map(|octets| octets.as_bytes().to_vec()))
-    }
-
-    /// The policyConstraints extension (RFC 5280 section 4.2.1.11).
-    pub fn policy_constraints(&self) -> Result<Option<PolicyConstraints>, Error> {
-        self.read(rfc5280::ID_CE_POLICY_CONSTRAINTS, "policyConstraints")
     }
 
     /// The subject alternative names (RFC 5280 section 4.2.1.6); none where the extension is absent.

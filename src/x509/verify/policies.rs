@@ -111,7 +111,10 @@ impl Statement {
                 statement.mappings.entry(from).or_default().insert(to);
             }
         }
-        match certificate.policy_constraints().map_err(&unreadable)? {
+        let constraints = certificate
+            .read::<PolicyConstraints>(rfc5280::ID_CE_POLICY_CONSTRAINTS, "policyConstraints")
+            .map_err(&unreadable)?;
+        match constraints {
             Some(PolicyConstraints { require_explicit_policy: None, inhibit_policy_mapping: None }) => {
                 return refuse("its policyConstraints are empty");
             }

@@ -91,11 +91,7 @@ impl Scope {
         let Some(said) = said else { return Ok(Self::default()) };
         let names = said.distribution_point.map(|name| point_names(name, list.issuer())).transpose()?;
         Ok(Self {
-            der: list
-                .extensions()
-                .iter()
-                .find(|extension| extension.oid == OID)
-                .map(|extension| extension.value.clone()),
+            der: list.extension(OID).map(|extension| extension.value.clone()),
             is_indirect: said.indirect_crl,
             names: names.map(HashSet::from_iter),
             only_user: said.only_contains_user_certs,
