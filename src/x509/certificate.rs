@@ -181,7 +181,7 @@ impl Certificate {
             not_after: time(&info.validity.not_after)?,
             spki: encode(WHAT, &info.subject_public_key_info)?,
             extensions: info.extensions.into_iter().flatten().map(Extension::from).collect(),
-            signed: signed.repeating(algorithm),
+            signed: signed.repeating(&algorithm),
         })
     }
 

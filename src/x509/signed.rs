@@ -18,8 +18,9 @@ use crate::key::{Input, PublicKey, Scheme};
 pub(super) struct Signed {
     bytes: Vec<u8>,
     algorithm: Vec<u8>,
-    repeated: Option<Vec<u8>>,
     signature: Vec<u8>,
+    /// Whether the algorithm that is among what is signed, if one is, is the same.
+    is_of_one_algorithm: bool,
 }
 
 impl Signed {
@@ -36,13 +37,13 @@ impl Signed {
     pub fn new(bytes: &[u8], algorithm: &[u8], signature: &[u8], what: &'static str) -> Result<Self, Error> {
         let bits = BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes());
         let signature = bits.ok_or(Error::Malformed { what })?.to_vec();
-        Ok(Self { bytes: bytes.to_vec(), algorithm: algorithm.to_vec(), repeated: None, signature })
+        Ok(Self { bytes: bytes.to_vec(), algorithm: algorithm.to_vec(), signature, is_of_one_algorithm: true })
     }
 
     /// Takes the AlgorithmIdentifier that is among what is signed. It must be the one beside the signature (RFC 5280
     /// sections 4.1.1.2 and 5.1.1.2), or there is no scheme.
-    pub fn repeating(self, algorithm: Vec<u8>) -> Self {
-        Self { repeated: Some(algorithm), ..self }
+    pub fn repeating(self, algorithm: &[u8]) -> Self {
+        Self { is_of_one_algorithm: self.algorithm == algorithm, ..self }
     }
 
     /// What the signature covers.
@@ -52,7 +53,7 @@ impl Signed {
 
     /// The scheme of the signature, where the table knows it.
     pub fn scheme(&self) -> Result<Scheme, Error> {
-        if self.repeated.as_ref().is_some_and(|repeated| *repeated != self.algorithm) {
+        if !self.is_of_one_algorithm {
             return Err(Error::Malformed { what: "the signature algorithm, which differs from the signed one," });
         }
         Ok(Scheme::from_algorithm_identifier(&self.algorithm)?)

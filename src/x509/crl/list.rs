@@ -82,7 +82,7 @@ impl CertificateList {
             next_update: list.next_update.map(time).transpose()?,
             extensions,
             count: 0,
-            signed: signed.repeating(algorithm),
+            signed: signed.repeating(&algorithm),
         };
         let mut count = 0;
         for entry in read.revoked() {

@@ -79,7 +79,7 @@ impl Point {
 
     /// Whether somebody is named as who issues the lists.
     pub fn is_answered_by(&self, name: &Name) -> bool {
-        self.issuers.as_ref().is_some_and(|issuers| issuers.contains(&name.canonical()))
+        self.issuers.as_ref().is_some_and(|issuers| issuers.contains(name.canonical()))
     }
 }
 
@@ -122,7 +122,7 @@ impl Scope {
         for point in points {
             budget.comparison()?;
             let is_of_point = match &point.issuers {
-                Some(issuers) => self.is_indirect && issuers.contains(&issuer),
+                Some(issuers) => self.is_indirect && issuers.contains(issuer),
                 None => is_own,
             };
             if is_of_point && self.is_at(point, budget)? {
