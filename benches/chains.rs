@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bulla::x509::verify::{self, Anchors, Purpose, Rules};
 use bulla::x509::{AltName, Certificate, Time, read_certificates};
-use webpki::types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 mod measure;
@@ -19,7 +19,7 @@ use measure::{BULLA, in_turn, run};
 const ROUNDS: usize = 15;
 const CHAINS: u32 = 500;
 const HOST: &str = "est.acme.example";
-const SCHEMES: &[&dyn webpki::types::SignatureVerificationAlgorithm] = &[webpki::ring::ECDSA_P256_SHA256];
+const SCHEMES: &[&dyn rustls_pki_types::SignatureVerificationAlgorithm] = &[webpki::ring::ECDSA_P256_SHA256];
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
