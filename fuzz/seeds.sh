@@ -170,6 +170,30 @@ openssl crl -in "$fixtures/revoked.crl" -outform DER -out revoked.crl 2>log || c
 seed crl revoked revoked.crl
 seed documents crl full.pem delta.pem
 
+# OCSP responses, of the issuer and of a responder that it has authorised; and what tells of the chains
+printf 'V\t491231235959Z\t\t4242\tunknown\t/CN=a\n' >>index
+certificate responder root "$signing
+extendedKeyUsage=OCSPSigning
+noCheck=yes"
+respond() {
+    name=$1
+    shift
+    quietly openssl ocsp -index index -CA root.pem -issuer root.pem -serial 0x4242 -serial 0x4243 -serial 0x4249 \
+        -rkey "$key" -ndays 36500 -no_nonce -respout "$name.ocsp" "$@"
+    seed ocsp "$name" "$name.ocsp"
+}
+respond issuer -rsigner root.pem
+respond responder -rsigner responder.pem
+respond key -rsigner responder.pem -resp_key_id -resp_no_certs
+bytes 60 3 12 1 6 >refused.ocsp
+seed ocsp refused refused.ocsp
+certificate other root "$signing
+extendedKeyUsage=codeSigning"
+for evidence in full.crl delta.crl issuer.ocsp responder.ocsp key.ocsp; do
+    seed chain "told-by-$evidence" other.der $evidence root.der
+done
+seed chain told-twice firmware.der full.crl delta.crl issuing.der responder.ocsp root.der
+
 # Messages over "content", and detached signatures of "image": each after its length in two bytes
 printf content >content
 printf image >image

@@ -50,6 +50,8 @@ version() {
 
 from_pypi pkilint pkilint
 from_pypi firmware firmware --no-binary esptool
+from_pypi pkits pkits
 version pkilint pkilint
 version firmware imgtool
 version firmware esptool
+version pkits cryptography_vectors

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bulla::x509::verify::{Rules, leaf_alone};
+use bulla::x509::verify::{Rules, leaf_alone, may_sign};
 use bulla::x509::{Certificate, Chain, Profile, lint};
 use bulla_fuzz::{PURPOSES, assert_printable, der, now};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(!refusal.code().is_empty());
         }
     }
+    let _ = may_sign(&certificate);
     let pair = [certificate.clone(), certificate.clone()];
     let _ = (lint::of_certificates(&pair), lint::shared_roots(&pair));
     assert_eq!(Chain::new(pair.into()).is_ok(), certificate.is_self_issued());

@@ -35,9 +35,12 @@ impl Node {
         Self { tag, content: Content::Bytes(bytes) }
     }
 
-    /// A SEQUENCE.
-    pub fn sequence(members: Vec<Node>) -> Self {
-        Self { tag: 0x30, content: Content::Nodes(Vec::new(), members) }
+    /// One of its members, to be changed.
+    pub fn member(&mut self, number: usize) -> Option<&mut Node> {
+        match &mut self.content {
+            Content::Bytes(_) => None,
+            Content::Nodes(_, nodes) => nodes.get_mut(number),
+        }
     }
 
     /// Its whole encoding.

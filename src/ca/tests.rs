@@ -289,7 +289,9 @@ fn lists_are_numbered_and_name_what_is_revoked() {
     let ldevid = built_in("ldevid");
     let list = |at: Time| {
         let made = issuer.revocation_list(&[1], at, at + Duration::days(7)).unwrap();
-        (made.number, CertificateList::from_der(&made.der).unwrap().revoked)
+        let list = CertificateList::from_der(&made.der).unwrap();
+        let revoked = list.revoked().map(|entry| entry.map(|entry| (entry.serial.to_vec(), entry.reason)));
+        (made.number, revoked.collect::<Result<Vec<_>, _>>().unwrap())
     };
     let (first, revoked) = list(now());
     assert!(revoked.is_empty());
@@ -299,9 +301,7 @@ fn lists_are_numbered_and_name_what_is_revoked() {
     issuer.revoke(&[leaf(&issued[0]).serial().to_vec()], Reason::KeyCompromise, now()).unwrap();
     let (second, revoked) = list(now());
     assert_eq!(second, first + 1, "two in one second");
-    let named: Vec<_> = revoked.iter().map(|entry| entry.serial.as_slice()).collect();
-    assert_eq!(named, [leaf(&issued[0]).serial()]);
-    assert!(revoked[0].reason.as_deref().is_some_and(|reason| reason.contains("Key")), "{revoked:?}");
+    assert_eq!(revoked, [(leaf(&issued[0]).serial().to_vec(), Some(Reason::KeyCompromise))]);
     // After its end it stands in one more list.
     let end = leaf(&issued[0]).not_after();
     assert_eq!(list(end + Duration::days(1)).1.len(), 1);
@@ -453,8 +453,8 @@ fn an_issuing_ca_is_revoked_by_its_root() {
     let list = |device: &Issuer| {
         let made = device.revocation_list_above(&root, now(), now() + Duration::days(7)).unwrap();
         let list = CertificateList::from_der(&made.der).unwrap();
-        assert_eq!(list.issuer, *device.above().unwrap().subject());
-        list.revoked.into_iter().map(|entry| entry.serial).collect::<Vec<_>>()
+        assert_eq!(list.issuer(), device.above().unwrap().subject());
+        list.revoked().map(|entry| entry.unwrap().serial.to_vec()).collect::<Vec<_>>()
     };
     assert!(list(&device).is_empty());
     let serial = device.certificate().serial().to_vec();

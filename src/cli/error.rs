@@ -219,6 +219,11 @@ fn hint_of_kind(wanted: &str, found: &str) -> Option<&'static str> {
     }
 }
 
+/// The stable code of a key that is refused, for a report that holds it.
+pub fn code_of_key(error: &key::Error) -> &'static str {
+    of_key(error).1
+}
+
 fn of_key(error: &key::Error) -> Class {
     match error {
         key::Error::File(error) => of_file(error),
@@ -251,6 +256,7 @@ fn of_certificate(error: &x509::Error) -> Class {
     match error {
         x509::Error::File(error) => of_file(error),
         x509::Error::Key(error) => of_key(error),
+        x509::Error::InFile { why, .. } => of_certificate(why),
         x509::Error::Malformed { .. } => (1, "malformed", None, false),
         x509::Error::Value { .. } => (1, "value", None, false),
         x509::Error::Profile { .. } => (1, "profile", None, false),

@@ -16,16 +16,17 @@ use crate::image::mcuboot::key_hash;
 use crate::image::{self, Description, ImageFormat, Source};
 use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
+use crate::x509::ocsp::{Answer, CertId, Responder, SingleResponse, Status};
 use crate::x509::{
-    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, Subject, Time,
-    colon_hex, no_expiry, rfc3339,
+    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, RevokedCertificate,
+    Subject, Time, colon_hex, no_expiry, rfc3339,
 };
 
 /// Say what a file is and what is in it
 ///
-/// Knows keys, certificate requests, certificates and chains, revocation lists and CMS messages, PEM or DER, keys and
-/// signatures of minisign, and the images that bulla signs. The type is found from the content. Nothing is verified but a
-/// request's own signature, and no private number is shown.
+/// Knows keys, certificate requests, certificates and chains, revocation lists, OCSP responses and CMS messages, PEM or
+/// DER, keys and signatures of minisign, and the images that bulla signs. The type is found from the content. Nothing is
+/// verified but a request's own signature, and no private number is shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +49,7 @@ pub struct Args {
 const SHOWN_ENTRIES: usize = 20;
 
 /// What `inspect` looks for, in error messages.
-const WANTED: &str = "a key, request, certificate, revocation list, CMS message or signed image";
+const WANTED: &str = "a key, request, certificate, revocation list, OCSP response, CMS message or signed image";
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     // An image is read where it stands. It may be larger than what is read at once, and its first bytes say what it is.
@@ -111,7 +112,11 @@ fn describe(document: Document, args: &Args, at: Time, context: &Context) -> any
     Ok(match document.kind {
         Kind::Certificate => certificate(&Certificate::from_der(der).with_context(named)?, at),
         Kind::Request => request(Request::from_der(der).with_context(named)?),
-        Kind::Crl => revocation_list(&CertificateList::from_der(der).with_context(named)?, at, context.format),
+        Kind::Crl => {
+            let list = CertificateList::from_der(der).with_context(named)?;
+            revocation_list(&list, at, context.format).with_context(named)?
+        }
+        Kind::OcspResponse => answer(&Answer::from_der(der).with_context(named)?, at),
         Kind::Cms => message(der, at).with_context(named)?,
         Kind::PublicKey | Kind::Pkcs1PublicKey | Kind::MinisignPublicKey => {
             public_key(&document).with_context(named)?
@@ -271,37 +276,95 @@ fn request(request: Request) -> Report {
     report.row("signature", words).field("signature_verifies", proof.is_ok())
 }
 
-fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Report {
-    let next = list.next_update.map_or("not said".to_owned(), rfc3339);
-    let state = if list.next_update.is_some_and(|next| at > next) { "  overdue" } else { "" };
-    let number = list.number.as_deref().map(colon_hex);
+fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Result<Report, x509::Error> {
+    let next = list.next_update().map_or("not said".to_owned(), rfc3339);
+    let state = if list.next_update().is_some_and(|next| at > next) { "  overdue" } else { "" };
+    let number = list.number().map(colon_hex);
     let mut report = Report::of_part()
         .field("kind", "certificate revocation list")
-        .field("this_update", rfc3339(list.this_update))
-        .field("next_update", list.next_update.map(rfc3339))
+        .field("this_update", rfc3339(list.this_update()))
+        .field("next_update", list.next_update().map(rfc3339))
         .field("number", number.clone())
-        .line(format!("certificate revocation list  {} revoked", list.revoked.len()))
-        .row("issuer", list.issuer.to_string())
-        .line(row("issued", &rfc3339(list.this_update)))
+        .line(format!("certificate revocation list  {} revoked", list.count()))
+        .row("issuer", list.issuer().to_string())
+        .line(row("issued", &rfc3339(list.this_update())))
         .line(row("next", &format!("{next}{state}")))
         .line(row("number", number.as_deref().unwrap_or("none")));
-    for entry in list.revoked.iter().take(SHOWN_ENTRIES) {
-        let reason = entry.reason.as_deref().unwrap_or("no reason given");
-        report = report
-            .line(row("revoked", &format!("{} {} {}", colon_hex(&entry.serial), date(entry.date), printable(reason))));
+    for entry in list.revoked().take(SHOWN_ENTRIES) {
+        let RevokedCertificate { serial, date: since, reason, .. } = entry?;
+        let reason = reason.map_or("no reason given".to_owned(), |reason| reason.to_string());
+        report = report.line(row("revoked", &format!("{} {} {reason}", colon_hex(serial), date(since))));
     }
-    if list.revoked.len() > SHOWN_ENTRIES {
-        let more = list.revoked.len() - SHOWN_ENTRIES;
+    if list.count() > SHOWN_ENTRIES {
+        let more = list.count() - SHOWN_ENTRIES;
         report = report.line(row("", &format!("... and {more} more; --format json has all")));
     }
     if format == Format::Text {
-        return report;
+        return Ok(report);
     }
-    let entries = list
-        .revoked
-        .iter()
-        .map(|entry| json!({"serial": colon_hex(&entry.serial), "date": rfc3339(entry.date), "reason": entry.reason}));
-    report.field("revoked", entries.collect::<Vec<Value>>())
+    let entries = list.revoked().map(|entry| {
+        let RevokedCertificate { serial, date, reason, .. } = entry?;
+        let reason = reason.map(|reason| reason.to_string());
+        Ok(json!({"serial": colon_hex(serial), "date": rfc3339(date), "reason": reason}))
+    });
+    Ok(report.field("revoked", entries.collect::<Result<Vec<Value>, x509::Error>>()?))
+}
+
+fn answer(answer: &Answer, at: Time) -> Report {
+    let report = Report::of_part().field("kind", "OCSP response");
+    let response = match answer {
+        Answer::Response(response) => response,
+        Answer::Failure(failure) => {
+            let failure = failure.to_string();
+            return report.line(format!("OCSP response  none: {failure}")).field("response_status", failure);
+        }
+    };
+    let responder = match &response.responder {
+        Responder::Name(name) => name.to_string(),
+        Responder::Key(hash) => format!("key {}", colon_hex(hash)),
+    };
+    let scheme = response.scheme().map_or("of an algorithm that is not accepted".to_owned(), |s| s.to_string());
+    let report = report
+        .line(format!("OCSP response  of {} certificate(s)", response.singles.len()))
+        .field("response_status", "successful")
+        .row("responder", responder)
+        .row("produced", rfc3339(response.produced_at));
+    let singles = response.singles.iter().map(|single| single_response(single, at));
+    let report = singles.fold(report, |report, part| report.part("responses", part));
+    let report = extensions(report, &response.extensions).row("signature", scheme);
+    let certificates = response.certificates.iter().map(|each| certificate(each, at));
+    certificates.fold(report, |report, part| report.part("certificates", part))
+}
+
+/// What a response says of one certificate.
+fn single_response(single: &SingleResponse, at: Time) -> Report {
+    let (status, since, reason) = match single.status {
+        Status::Good => ("good", None, None),
+        Status::Revoked { since, reason } => ("revoked", Some(rfc3339(since)), reason.map(|reason| reason.to_string())),
+        Status::Unknown => ("unknown", None, None),
+    };
+    let words = match &since {
+        Some(since) => format!("{status} {since} {}", reason.as_deref().unwrap_or("no reason given")),
+        None => status.to_owned(),
+    };
+    let next = single.next_update.map_or("not said".to_owned(), rfc3339);
+    let state = if single.next_update.is_some_and(|next| at > next) { "  overdue" } else { "" };
+    let CertId { hash_algorithm, issuer_name_hash, issuer_key_hash, serial } = &single.id;
+    let report = Report::of_part()
+        .row("serial", colon_hex(serial))
+        .line(row("issuer", &format!("{} of its key {}", oid_name(*hash_algorithm), colon_hex(issuer_key_hash))))
+        .field("hash_algorithm", oid_name(*hash_algorithm))
+        .field("issuer_name_hash", colon_hex(issuer_name_hash))
+        .field("issuer_key_hash", colon_hex(issuer_key_hash))
+        .line(row("status", &words))
+        .field("status", status)
+        .field("revoked", since)
+        .field("reason", reason)
+        .line(row("issued", &rfc3339(single.this_update)))
+        .field("this_update", rfc3339(single.this_update))
+        .line(row("next", &format!("{next}{state}")))
+        .field("next_update", single.next_update.map(rfc3339));
+    extensions(report, &single.extensions)
 }
 
 fn message(der: &[u8], at: Time) -> Result<Report, cms::Error> {

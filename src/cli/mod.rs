@@ -32,6 +32,7 @@ mod signature;
 mod subject;
 mod trust;
 mod verify;
+mod verify_batch;
 mod verify_chain;
 
 use error::Failure;

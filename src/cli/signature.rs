@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches};
 
 use super::Context;
 use super::error::Usage;
@@ -148,7 +148,12 @@ impl<const SIGNING: bool> FormatSettings<SIGNING> {
 
 impl<const SIGNING: bool> clap::Args for FormatSettings<SIGNING> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        Self::table().into_iter().fold(command, |command, (setting, formats)| {
+        // What does not go with any of them names the group.
+        let names = Self::table()
+            .into_iter()
+            .flat_map(|(setting, _)| [Some(setting.name.to_owned()), passphrase_flag(setting)]);
+        let group = ArgGroup::new("FormatSettings").multiple(true).args(names.flatten());
+        Self::table().into_iter().fold(command.group(group), |command, (setting, formats)| {
             let heading = format!("With --as {}", formats.join(", "));
             let command = command.arg(flag(setting).help_heading(heading.clone()));
             match passphrase_flag(setting) {

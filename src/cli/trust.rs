@@ -3,13 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use const_oid::ObjectIdentifier;
+use serde_json::json;
 
 use super::Context;
-use crate::files;
+use super::error::Usage;
+use super::report::{Report, row};
+use crate::files::{self, shown};
 use crate::image::Bad;
 use crate::key::Hash;
-use crate::x509::verify::{Anchors, Purpose, Rules, Strength};
-use crate::x509::{self, AltName, Certificate, Time, read_certificates};
+use crate::x509::ocsp::{Answer, Response, read_answers};
+use crate::x509::verify::{Anchors, Mode, Path as Found, PolicyRules, Purpose, Revocation, Rules, Standing, Strength};
+use crate::x509::{self, AltName, Time, read_certificates, read_revocation_lists, rfc3339};
 
 /// What the certificates of a chain must hold up to.
 #[derive(Debug, clap::Args)]
@@ -27,17 +32,101 @@ pub struct ChainArgs {
     /// Most CAs between the certificate and a trusted one
     #[arg(long, value_name = "NUMBER")]
     max_path_length: Option<u8>,
+    /// Revocation lists, PEM or DER; may be given several times
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    crl: Vec<PathBuf>,
+    /// OCSP responses, DER or PEM; may be given several times
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    ocsp: Vec<PathBuf>,
+    /// How much must be known of revocation; check where a list or response is given, else off
+    #[arg(long, value_enum, value_name = "MODE", requires = "trust")]
+    revocation: Option<RevocationArg>,
+    /// Accept this certificate policy, and require one that is accepted; may be given several times
+    #[arg(long, value_name = "OID", value_parser = parse_oid, requires = "trust")]
+    policy: Vec<ObjectIdentifier>,
+    /// Require a certificate policy, whichever it is
+    #[arg(long, requires = "trust")]
+    require_explicit_policy: bool,
+    /// Let no certificate map a policy to another
+    #[arg(long, requires = "trust")]
+    inhibit_policy_mapping: bool,
+    /// Let anyPolicy stand for no policy below a trusted certificate
+    #[arg(long, requires = "trust")]
+    inhibit_any_policy: bool,
 }
 
 impl ChainArgs {
-    /// The rules for a purpose.
-    pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Rules> {
-        let Self { at, min_rsa, min_hash, max_path_length } = self;
-        Ok(Rules {
+    /// The rules for a purpose. Lists and responses that cannot be parsed are wrong evidence.
+    pub fn rules(&self, purpose: Purpose, context: &Context) -> anyhow::Result<Result<Rules, Bad>> {
+        let Self {
+            at,
+            min_rsa,
+            min_hash,
+            max_path_length,
+            crl,
+            ocsp,
+            revocation,
+            policy,
+            require_explicit_policy,
+            inhibit_policy_mapping,
+            inhibit_any_policy,
+        } = self;
+        let nothing_tells = crl.is_empty() && ocsp.is_empty();
+        let mode = match revocation {
+            Some(RevocationArg::Off) if !nothing_tells => {
+                let (evidence, flag) = if crl.is_empty() { ("response", "--ocsp") } else { ("list", "--crl") };
+                return Err(Usage(format!("--revocation off looks at no {evidence}, and {flag} gives one")).into());
+            }
+            Some(mode) => (*mode).into(),
+            None if nothing_tells => Mode::Off,
+            None => Mode::Check,
+        };
+        let (mut lists, mut responses) = (Vec::new(), Vec::new());
+        for path in crl {
+            match evidence(read_revocation_lists(path))? {
+                Ok(found) => lists.extend(found),
+                Err(bad) => return Ok(Err(bad)),
+            }
+        }
+        for path in ocsp {
+            match self::responses(path)? {
+                Ok(found) => responses.extend(found),
+                Err(bad) => return Ok(Err(bad)),
+            }
+        }
+        Ok(Ok(Rules {
             strength: Strength::default().with_rsa(*min_rsa).with_hash((*min_hash).into()),
             max_path_length: *max_path_length,
+            policies: PolicyRules {
+                acceptable: policy.clone(),
+                require_explicit: *require_explicit_policy,
+                inhibit_mapping: *inhibit_policy_mapping,
+                inhibit_any: *inhibit_any_policy,
+            },
+            revocation: Revocation { mode, lists, responses },
             ..Rules::new(purpose, at.unwrap_or(context.now))
-        })
+        }))
+    }
+}
+
+/// How much must be known of the revocation of certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RevocationArg {
+    /// That no certificate but the trusted one is revoked
+    Require,
+    /// What is given is heeded, and has to hold
+    Check,
+    /// Nothing
+    Off,
+}
+
+impl From<RevocationArg> for Mode {
+    fn from(mode: RevocationArg) -> Self {
+        match mode {
+            RevocationArg::Require => Self::Require,
+            RevocationArg::Check => Self::Check,
+            RevocationArg::Off => Self::Off,
+        }
     }
 }
 
@@ -73,7 +162,7 @@ pub enum PurposeArg {
     Idevid,
     /// A server of the public web, by the CA/Browser Forum's rules
     Webpki,
-    /// No rule
+    /// No rule about its use
     Any,
 }
 
@@ -99,14 +188,66 @@ pub fn anchors(paths: &[PathBuf]) -> anyhow::Result<Anchors> {
     Ok(Anchors::new(anchors)?)
 }
 
-/// Reads certificates that are evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that
-/// cannot be read is.
-pub fn evidence(path: &Path) -> anyhow::Result<Result<Vec<Certificate>, Bad>> {
-    match read_certificates("certificate", path) {
-        Ok(certificates) => Ok(Ok(certificates)),
+/// Takes what was read as evidence. What cannot be parsed is wrong evidence, not a failure to ask; a file that cannot be
+/// read is.
+pub fn evidence<T>(read: Result<T, x509::Error>) -> anyhow::Result<Result<T, Bad>> {
+    match read {
+        Ok(read) => Ok(Ok(read)),
         Err(x509::Error::File(error)) if !matches!(error, files::Error::WrongKind { .. }) => Err(error.into()),
         Err(error) => Ok(Err(Bad::new("malformed", error))),
     }
+}
+
+/// Reads responses that are evidence. A responder that gave none vouches for nothing.
+fn responses(path: &Path) -> anyhow::Result<Result<Vec<Response>, Bad>> {
+    let response = |answer| match answer {
+        Answer::Response(response) => Ok(response),
+        Answer::Failure(failure) => {
+            let words = format!("{} is no response but an OCSP responder's answer {failure}", shown(path));
+            Err(Bad::new("revocation-unknown", words))
+        }
+    };
+    Ok(evidence(read_answers(path))?.and_then(|answers| answers.into_iter().map(response).collect()))
+}
+
+/// Adds a chain that holds to a report, with what is known of the revocation of its certificates.
+pub fn with_path(report: Report, path: &Found) -> Report {
+    let certificates = path.chain.certificates();
+    let subjects: Vec<String> = certificates.iter().map(|each| each.subject().to_string()).collect();
+    let mut report = report.row("chain", subjects.join(" < "));
+    let mut chain = Vec::new();
+    let standings = path.standings.iter().map(Some).chain(std::iter::repeat(None));
+    for (certificate, standing) in certificates.iter().zip(standings) {
+        let subject = certificate.subject().to_string();
+        let mut value = json!({"subject": subject, "sha256": certificate.fingerprint().to_string()});
+        if let Some(standing) = standing {
+            let (code, words, time) = match standing {
+                Standing::Unknown => ("unknown", "not known", None),
+                Standing::NotListed { this_update } => ("not-listed", "not revoked, by lists of", Some(*this_update)),
+                Standing::Good { this_update } => ("good", "not revoked, by a response of", Some(*this_update)),
+            };
+            let time = time.map(rfc3339);
+            let said = time.as_ref().map_or(words.to_owned(), |time| format!("{words} {time}"));
+            report = report.line(row("revocation", &format!("{subject}: {said}")));
+            value["revocation"] = json!({"standing": code, "this_update": time});
+        }
+        chain.push(value);
+    }
+    report.field("chain", chain)
+}
+
+/// Adds the policies that hold for a path to a report, where one is required.
+pub fn with_policies(report: Report, rules: &PolicyRules, path: &Found) -> Report {
+    if !rules.is_required() {
+        return report;
+    }
+    let policies: Vec<String> = path.policies.iter().map(ObjectIdentifier::to_string).collect();
+    report.line(row("policies", &policies.join(", "))).field("policies", policies)
+}
+
+/// Reads an object identifier in dotted numbers.
+fn parse_oid(text: &str) -> Result<ObjectIdentifier, String> {
+    ObjectIdentifier::new(text).map_err(|_| "must be an object identifier as 1.3.6.1.4.1.99999.1".to_owned())
 }
 
 /// Reads RFC 3339.
@@ -127,8 +268,12 @@ pub fn parse_alt_name(text: &str) -> Result<AltName, String> {
     parsed.map_err(|error| error.to_string())
 }
 
-/// Reads a name as it is, an address or a host's; or with its form before it, as [`parse_alt_name`] does.
+/// Reads a name with its form before it, as [`parse_alt_name`] does; or as it is, an address or a host's.
 pub fn parse_name(text: &str) -> Result<AltName, String> {
+    // No host and no address starts so, and the local part of an e-mail address may.
+    if ["dns:", "ip:", "uri:", "email:"].iter().any(|form| text.starts_with(form)) {
+        return parse_alt_name(text);
+    }
     let plain = AltName::ip(text).ok().or_else(|| AltName::dns(text).ok()).or_else(|| AltName::email(text).ok());
     plain.map_or_else(|| parse_alt_name(text), Ok)
 }

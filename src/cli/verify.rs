@@ -4,45 +4,67 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
 use super::Context;
 use super::error::Usage;
 use super::product;
 use super::progress;
 use super::report::{Report, row};
 use super::signature::{FormatArg, FormatSettings, other_format};
-use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name};
+use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_alt_name, with_path, with_policies};
+use super::verify_batch;
 use crate::files::{self, Creation, Output, printable, shown};
 use crate::image::{self, Bad, Demands, Detached, Evidence, Good, ImageFormat, Policy, Settings, Trust, Verdict};
 use crate::key::PublicKey;
 use crate::x509::verify::{Purpose, Rules};
-use crate::x509::{AltName, Certificate, Chain, rfc3339};
+use crate::x509::{AltName, Certificate, Chain, read_certificates, rfc3339};
 
 /// Check a signature as the device would check it
 ///
 /// Exit code 0 means that every check holds, 3 that one does not, anything else that the question could not be put. The
 /// file is read once; with -o, exactly the bytes that were verified are written, or nothing.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "\
+bulla verify [OPTIONS] --as <FORMAT> <FILE>
+       bulla verify --batch <FILE>")]
 #[command(after_help = "\
 Examples:
   $ bulla verify app.bin --as cms --signature app.bin.p7s --trust acme/firmware/root.pem
   $ bulla verify app.bin --as raw --signature app.bin.sig --public-key firmware.pub
   $ bulla verify app.img --as mcuboot --public-key firmware.pub --min-version 1.2.0
   $ bulla verify update.raucb --as rauc --trust acme/firmware/root.pem --hardware my-board
-  $ bulla verify app.p7m --as cms --trust root.pem -o app.bin")]
+  $ bulla verify app.p7m --as cms --trust root.pem -o app.bin
+  $ bulla verify --batch questions.jsonl")]
 pub struct Args {
     /// The signed file; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "batch")]
+    file: Option<PathBuf>,
     /// The format of the signature or image
-    #[arg(long = "as", value_parser = FormatArg::parser(), value_name = "FORMAT", id = "as")]
-    format: FormatArg,
+    #[arg(
+        long = "as",
+        value_parser = FormatArg::parser(),
+        value_name = "FORMAT",
+        id = "as",
+        required_unless_present = "batch"
+    )]
+    format: Option<FormatArg>,
+    /// Check the bare signatures that the lines of this file ask for; `-` is standard input
+    ///
+    /// Each line is a JSON object of at most 1 MiB. `message` and `signature` are base64, or `message_hex` and
+    /// `signature_hex` hexadecimal. `key` is a public key in PEM, or its SubjectPublicKeyInfo in base64. `algorithm` is
+    /// ecdsa-sha256, ecdsa-sha384 or ecdsa-sha512 for a signature in DER, the same with -p1363 for r||s, ed25519,
+    /// rsa-pkcs1-sha256, -sha384 or -sha512, or rsa-pss-sha256, -sha384 or -sha512, with MGF1 of that hash and a salt as
+    /// long as it. `id`, a string or a whole number, may be there and comes back. No other field is taken.
+    ///
+    /// Each line is answered by one, in order, whatever --format is: `schema` bulla.verify-batch/1, `line`, `id`, `verdict`
+    /// good or bad, and what is bad by `code` and `reason`. Exit code 0 means that all are good, 3 that one is bad, its
+    /// malformed key included, 1 that a line could not be understood, or that there is none.
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_ONE_FILE)]
+    batch: Option<PathBuf>,
     /// The detached signature; without it FILE holds its own
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Trust this public key to have signed
-    #[arg(long, value_name = "FILE", group = "whom")]
+    #[arg(long, value_name = "FILE", group = "whom", conflicts_with = "ChainArgs")]
     public_key: Option<PathBuf>,
     /// Trust this certificate to have signed; with --trust, the signer's chain, where the image has none with it
     #[arg(long, value_name = "FILE", group = "whom")]
@@ -69,6 +91,23 @@ pub struct Args {
     #[command(flatten)]
     settings: FormatSettings<false>,
 }
+
+/// What says how one file is verified: flags, and groups of them.
+const OF_ONE_FILE: [&str; 13] = [
+    "file",
+    "as",
+    "signature",
+    "public_key",
+    "cert",
+    "trust",
+    "untrusted",
+    "purpose",
+    "output",
+    "force",
+    "ChainArgs",
+    "DemandArgs",
+    "FormatSettings",
+];
 
 /// What is asked beyond a signature of somebody who is trusted.
 #[derive(Debug, clap::Args)]
@@ -116,17 +155,24 @@ fn parse_sha256(text: &str) -> Result<String, String> {
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
+    if let Some(path) = &args.batch {
+        return verify_batch::run(path, context);
+    }
+    let file = args.file.as_deref().expect("clap asks for it without --batch");
+    let format = args.format.expect("clap asks for it without --batch").format();
     if args.output.as_deref() == Some(Path::new("-")) {
         let message = "verified bytes go to a file: what is piped on cannot be taken back where they do not verify";
         return Err(Usage(message.to_owned()).into());
     }
-    let format = args.format.format();
     let offered = match offered(&args)? {
         Ok(offered) => offered,
-        Err(bad) => return context.answer(bad_report(&args.file, format, &bad), 3),
+        Err(bad) => return context.answer(bad_report(file, format, &bad), 3),
     };
     let settings = args.settings.of(format, context)?;
-    let policy = policy(&args, offered.untrusted, context)?;
+    let policy = match policy(&args, offered.untrusted, context)? {
+        Ok(policy) => policy,
+        Err(bad) => return context.answer(bad_report(file, format, &bad), 3),
+    };
     if args.signature.is_some() && !format.is_detached() {
         return Err(Usage(format!("--as {} has its signature in the image, not in a file", format.name())).into());
     }
@@ -143,7 +189,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     let output = args.output.as_deref().map(|path| product::output(path, creation, context)).transpose()?;
     let mut staged = output.map(Output::stage).transpose()?;
     let copy = staged.as_mut().map(|staged| staged as &mut dyn Write);
-    let mut source = progress::open(context, "verifying", &args.file)?.copy_to(copy);
+    let mut source = progress::open(context, "verifying", file)?.copy_to(copy);
     let verdict = image::verify(format, &mut source, &evidence, &settings);
     let hint = matches!(verdict, Ok(Verdict::Bad(_))).then(|| other_format(format, &mut source)).flatten();
     drop(source);
@@ -157,7 +203,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
     if let (Verdict::Good(_), Some(staged)) = (&verdict, staged) {
         staged.commit()?;
     }
-    answer(&args.file, format, &policy, &verdict, hint, context)
+    answer(file, format, &policy, &verdict, hint, context)
 }
 
 /// Judges an image that holds its signature by the signer's key alone.
@@ -212,7 +258,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     let mut offered = Offered { signer: None, untrusted: Vec::new() };
     let signer = args.cert.iter().filter(|_| !args.trust.is_empty());
     for path in signer.chain(&args.untrusted) {
-        match evidence(path)? {
+        match evidence(read_certificates("certificate", path))? {
             Ok(certificates) => offered.untrusted.extend(certificates),
             Err(bad) => return Ok(Err(bad)),
         }
@@ -223,7 +269,7 @@ fn offered(args: &Args) -> anyhow::Result<Result<Offered, Bad>> {
     Ok(Ok(offered))
 }
 
-fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Policy> {
+fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow::Result<Result<Policy, Bad>> {
     let trust = match (&args.public_key, &args.cert, args.trust.as_slice()) {
         (Some(path), ..) => Trust::Key(PublicKey::read(path)?),
         (None, Some(path), []) => Trust::Certificate(Box::new(Chain::read(path)?.leaf().clone())),
@@ -233,7 +279,7 @@ fn policy(args: &Args, untrusted: Vec<Certificate>, context: &Context) -> anyhow
         }
     };
     let rules = args.chain.rules(args.purpose.into(), context)?;
-    Ok(Policy { trust, untrusted, rules, demands: args.demands.demands() })
+    Ok(rules.map(|rules| Policy { trust, untrusted, rules, demands: args.demands.demands() }))
 }
 
 /// The report of a file that verified.
@@ -246,19 +292,10 @@ fn good_report(file: &Path, format: &dyn ImageFormat, policy: &Policy, good: &Go
         .field("covered", good.facts.covered)
         .field("scheme", good.scheme.to_string())
         .field("spki_sha256", good.key.fingerprint().to_string());
-    if let Some(chain) = &good.chain {
-        let subjects: Vec<String> = chain.certificates().iter().map(|each| each.subject().to_string()).collect();
-        report = report
-            .row("signer", subjects[0].clone())
-            .row("chain", subjects.join(" < "))
-            .row("purpose", policy.rules.purpose.name())
-            .row("at", rfc3339(policy.rules.at));
-        let chain: Vec<Value> = chain
-            .certificates()
-            .iter()
-            .map(|each| json!({"subject": each.subject().to_string(), "sha256": each.fingerprint().to_string()}))
-            .collect();
-        report = report.field("chain", chain);
+    if let Some(path) = &good.path {
+        report = report.row("signer", path.chain.leaf().subject().to_string());
+        report = with_path(report, path).row("purpose", policy.rules.purpose.name());
+        report = with_policies(report, &policy.rules.policies, path).row("at", rfc3339(policy.rules.at));
     }
     report = report.line(row("key", &format!("{}, spki {}", good.key.key_type(), good.key.fingerprint())));
     report = report.line(row("scheme", &good.scheme.to_string()));

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
-
 use super::Context;
 use super::report::Report;
-use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_name};
+use super::trust::{ChainArgs, PurposeArg, anchors, evidence, parse_name, with_path, with_policies};
 use crate::files::{printable, shown};
 use crate::image::Bad;
 use crate::x509::verify::{self, Path as Found, Rules};
-use crate::x509::{AltName, rfc3339};
+use crate::x509::{AltName, read_certificates, rfc3339};
 
 /// Check a certificate and the chain that vouches for it
 ///
@@ -22,7 +20,8 @@ use crate::x509::{AltName, rfc3339};
 Examples:
   $ bulla verify-chain device.pem --trust acme/device/root.pem --purpose idevid
   $ bulla verify-chain server.pem --trust roots.pem --purpose tls-server --name est.acme.example
-  $ bulla verify-chain firmware.pem --trust root.pem --purpose firmware --at 2030-01-01T00:00:00Z")]
+  $ bulla verify-chain firmware.pem --trust root.pem --purpose firmware --at 2030-01-01T00:00:00Z
+  $ bulla verify-chain device.pem --trust acme/device/root.pem --purpose idevid --crl device.crl")]
 pub struct Args {
     /// The certificate; what follows it in the file may help to build the chain; `-` is standard input
     #[arg(value_name = "FILE")]
@@ -45,10 +44,13 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let anchors = anchors(&args.trust)?;
-    let rules = Rules { name: args.name.clone(), ..args.chain.rules(args.purpose.into(), context)? };
+    let rules = match args.chain.rules(args.purpose.into(), context)? {
+        Ok(rules) => Rules { name: args.name.clone(), ..rules },
+        Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
+    };
     let mut certificates = Vec::new();
     for path in std::iter::once(&args.file).chain(&args.untrusted) {
-        match evidence(path)? {
+        match evidence(read_certificates("certificate", path))? {
             Ok(found) => certificates.extend(found),
             Err(bad) => return context.answer(bad_report(&args.file, &bad), 3),
         }
@@ -65,25 +67,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 
 /// The report of a chain that holds.
 fn good_report(file: &Path, rules: &Rules, path: &Found) -> Report {
-    let certificates = path.chain.certificates();
-    let subjects: Vec<String> = certificates.iter().map(|each| each.subject().to_string()).collect();
-    let chain: Vec<Value> = certificates
-        .iter()
-        .map(|each| json!({"subject": each.subject().to_string(), "sha256": each.fingerprint().to_string()}))
-        .collect();
     let report = Report::new("bulla.verify-chain/1")
         .line(format!("good  {}", shown(file)))
         .field("verdict", "good")
         .field("file", file.to_string_lossy().into_owned())
-        .row("subject", subjects[0].clone())
-        .row("chain", subjects.join(" < "))
-        .field("chain", chain)
-        .row("purpose", rules.purpose.name());
+        .row("subject", path.chain.leaf().subject().to_string());
+    let report = with_path(report, path).row("purpose", rules.purpose.name());
     let report = match &rules.name {
         Some(name) => report.row("name", name.to_string()),
         None => report,
     };
-    report.row("at", rfc3339(rules.at))
+    with_policies(report, &rules.policies, path).row("at", rfc3339(rules.at))
 }
 
 /// The report of one that does not.

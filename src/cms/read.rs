@@ -2,12 +2,12 @@
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
-use der::asn1::{AnyRef, GeneralizedTime, OctetStringRef, UtcTime};
+use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode, Tag};
 
 use super::{Error, RSA_ENCRYPTION, Refusal, ber};
 use crate::key::{self, Digest, Hash, Scheme};
-use crate::x509::{CONTEXT_0, Certificate, Time, members};
+use crate::x509::{CONTEXT_0, Certificate, Time, decode_time, members};
 
 /// Most certificates taken from one message. A chain has below ten; each costs a parse, and a peer chooses them.
 const CERTIFICATES_LIMIT: usize = 64;
@@ -325,7 +325,11 @@ impl SignedAttributes {
                     let octets = <&OctetStringRef>::from_der(value).map_err(|_| malformed())?;
                     message_digest = Some(octets.as_bytes().to_vec());
                 }
-                _ => signing_time = Some(parse_time(value).ok_or_else(malformed)?),
+                _ => {
+                    signing_time = Some(
+                        AnyRef::from_der(value).ok().and_then(|time| decode_time(time).ok()).ok_or_else(malformed)?,
+                    )
+                }
             }
         }
         Ok(Self {
@@ -334,15 +338,6 @@ impl SignedAttributes {
             signing_time,
         })
     }
-}
-
-/// Reads a UTCTime or GeneralizedTime from 1970 on.
-fn parse_time(der: &[u8]) -> Option<Time> {
-    let since_1970 = match der.first()? {
-        0x17 => UtcTime::from_der(der).ok()?.to_unix_duration(),
-        _ => GeneralizedTime::from_der(der).ok()?.to_unix_duration(),
-    };
-    Time::from_unix_timestamp(i64::try_from(since_1970.as_secs()).ok()?).ok()
 }
 
 /// The type and the attached bytes of an `EncapsulatedContentInfo` (RFC 5652 section 5.2).

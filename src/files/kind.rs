@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use der::{Reader, SliceReader, Tag, TagNumber};
+use pem::PemError;
 use zeroize::Zeroizing;
 
 use super::{Commented, Error};
@@ -50,6 +51,8 @@ pub enum Kind {
     Certificate,
     /// `CertificateList` (RFC 5280 section 5.1).
     Crl,
+    /// `OCSPResponse` (RFC 6960 section 4.2.1).
+    OcspResponse,
     /// CMS `ContentInfo` (RFC 5652 section 3).
     Cms,
 }
@@ -71,6 +74,7 @@ impl Kind {
             Self::Request => "a certificate request",
             Self::Certificate => "a certificate",
             Self::Crl => "a certificate revocation list",
+            Self::OcspResponse => "an OCSP response",
             Self::Cms => "a CMS message",
         }
     }
@@ -129,7 +133,7 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
         if count == DOCUMENTS_LIMIT {
             return Err(wrong(format!("a file of more than {DOCUMENTS_LIMIT} PEM blocks")));
         }
-        let block = block.and_then(|block| pem::parse(block).map_err(|error| error.to_string()));
+        let block = block.and_then(|block| pem::parse(block).map_err(|error| damage(&error)));
         let block = block.map_err(|why| wrong(format!("damaged PEM ({why})")))?;
         let encrypted = block.headers().get("Proc-Type").is_some_and(|value| value.contains("ENCRYPTED"));
         let label = block.tag().to_owned();
@@ -149,6 +153,19 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
     Ok(found)
 }
 
+/// What is wrong with PEM. The library's own words quote it, and what is damaged may be a private key.
+fn damage(error: &PemError) -> &'static str {
+    match error {
+        PemError::MismatchedTags(..) => "its BEGIN and END lines differ",
+        PemError::InvalidHeader(_) => "an empty line in it, or a header without a colon",
+        PemError::InvalidData(_) => "its content is not base64",
+        PemError::NotUtf8(_) => "it is not text",
+        PemError::MalformedFraming | PemError::MissingBeginTag | PemError::MissingEndTag | PemError::MissingData => {
+            "a block is not whole"
+        }
+    }
+}
+
 /// The kind that a PEM label promises. The content must not be of another kind, since a label can be edited.
 fn named(label: &str, der: &[u8]) -> Result<Kind, String> {
     let promised = match label {
@@ -161,6 +178,7 @@ fn named(label: &str, der: &[u8]) -> Result<Kind, String> {
         "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST" => Kind::Request,
         "CERTIFICATE" | "X509 CERTIFICATE" => Kind::Certificate,
         "X509 CRL" => Kind::Crl,
+        "OCSP RESPONSE" => Kind::OcspResponse,
         "CMS" | "PKCS7" => Kind::Cms,
         "TRUSTED CERTIFICATE" => return Err("an OpenSSL trusted certificate".to_owned()),
         "OPENSSH PRIVATE KEY" => return Err("an OpenSSH private key".to_owned()),
@@ -198,7 +216,7 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 struct Blocks<'a>(&'a [u8]);
 
 impl<'a> Iterator for Blocks<'a> {
-    type Item = Result<&'a [u8], String>;
+    type Item = Result<&'a [u8], &'static str>;
 
     fn next(&mut self) -> Option<Self::Item> {
         const DASHES: &[u8] = b"-----";
@@ -212,7 +230,7 @@ impl<'a> Iterator for Blocks<'a> {
         let is_long = (text - begin) + headers.unwrap_or(0) + (rest - end) > LABELS_LIMIT;
         let block = &self.0[begin - BEGIN.len()..rest];
         self.0 = &self.0[rest..];
-        Some(if is_long { Err("its labels and headers have more than 4 KiB".to_owned()) } else { Ok(block) })
+        Some(if is_long { Err("its labels and headers have more than 4 KiB") } else { Ok(block) })
     }
 }
 
@@ -223,13 +241,15 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// Tells the kind of a DER or BER structure from the tags of its first members; `None` when it is none of ours.
 fn sniff(der: &[u8]) -> Option<Kind> {
-    use Tag::{BitString, Integer, ObjectIdentifier, OctetString};
+    use Tag::{BitString, Enumerated, Integer, ObjectIdentifier, OctetString};
     const SEQUENCE: Tag = Tag::Sequence;
     let context0 = Tag::ContextSpecific { constructed: true, number: TagNumber(0) };
     let members = members(der, SEQUENCE)?;
     let tags: Vec<Tag> = members.iter().map(|member| member.0).collect();
     Some(match tags.as_slice() {
         [ObjectIdentifier, tag, ..] if *tag == context0 => Kind::Cms,
+        [Enumerated] => Kind::OcspResponse,
+        [Enumerated, tag] if *tag == context0 => Kind::OcspResponse,
         [Integer, SEQUENCE, OctetString, ..] => Kind::Pkcs8Key,
         [Integer, OctetString, ..] => Kind::Sec1Key,
         [Integer, Integer] => Kind::Pkcs1PublicKey,
@@ -323,6 +343,7 @@ impl Document {
             Kind::Request => "CERTIFICATE REQUEST",
             Kind::Certificate => "CERTIFICATE",
             Kind::Crl => "X509 CRL",
+            Kind::OcspResponse => "OCSP RESPONSE",
             Kind::Cms => "CMS",
         };
         let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);

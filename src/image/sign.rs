@@ -78,7 +78,10 @@ pub fn check_signer(chain: &Chain, key: &PublicKey, purpose: Purpose, now: Time)
     if chain.leaf().spki() != key.spki() {
         return Err(Error::CertificateMismatch);
     }
-    verify::leaf_alone(chain.leaf(), &Rules::new(purpose, now)).map_err(Error::Certificate)
+    let leaf = chain.leaf();
+    verify::may_sign(leaf)
+        .and_then(|()| verify::leaf_alone(leaf, &Rules::new(purpose, now)))
+        .map_err(Error::Certificate)
 }
 
 /// Refuses a key whose private half is within everybody's reach.

@@ -268,7 +268,9 @@ fn what_was_signed_is_good_and_nothing_else_is() {
         let name = format!("{} {}", row.format, signatory.key.public_key().key_type());
         let product = row.sign(signatory, image).unwrap();
         match row.verify(signatory, image, &product) {
-            Verdict::Good(good) => assert_eq!(good.chain.as_ref(), Some(&signatory.chain), "{name}"),
+            Verdict::Good(good) => {
+                assert_eq!(good.path.as_ref().map(|path| &path.chain), Some(&signatory.chain), "{name}");
+            }
             Verdict::Bad(bad) => panic!("{name}: {bad:?}"),
         }
         let is_bad = |image: &[u8], product: &[u8]| matches!(row.verify(signatory, image, product), Verdict::Bad(_));

@@ -7,7 +7,7 @@ use super::format::{Evidence, Facts, ImageFormat, Named, Settings, Signatory};
 use super::{Error, Source, Unfit};
 use crate::cms as message;
 use crate::key::{self, Digest, PublicKey, Scheme};
-use crate::x509::verify::{self, Anchors, Rules};
+use crate::x509::verify::{self, Anchors, Path, Rules};
 use crate::x509::{AltName, Certificate, Chain, Name, Time};
 
 /// Whom a verifier trusts to have signed.
@@ -65,8 +65,8 @@ pub enum Verdict {
 pub struct Good {
     /// The key that made the signature.
     pub key: PublicKey,
-    /// The certificates that vouch for it, leaf to anchor; none where the key itself is trusted.
-    pub chain: Option<Chain>,
+    /// The certificates that vouch for it; none where the key itself is trusted.
+    pub path: Option<Path>,
     /// The scheme of the signature.
     pub scheme: Scheme,
     /// The digest of the image; none where the scheme took the image itself.
@@ -194,10 +194,10 @@ fn judge(
             }
         };
         let scheme = hold(signatory, &key)?;
-        let chain = leaf.map(|leaf| vouch(&leaf, signatory, evidence.policy)).transpose()?;
+        let path = leaf.map(|leaf| vouch(&leaf, signatory, evidence.policy)).transpose()?;
         found.get_or_insert(Good {
             key,
-            chain,
+            path,
             scheme,
             digest: signatory.digest.clone(),
             signing_time: signatory.signing_time,
@@ -249,29 +249,31 @@ fn hold(signatory: &Signatory, key: &PublicKey) -> Result<Scheme, Bad> {
 }
 
 /// The certificates that vouch for a leaf under a policy: itself where it is trusted as it is.
-fn vouch(leaf: &Certificate, signatory: &Signatory, policy: &Policy) -> Result<Chain, Bad> {
-    let chain = match &policy.trust {
+fn vouch(leaf: &Certificate, signatory: &Signatory, policy: &Policy) -> Result<Path, Bad> {
+    verify::may_sign(leaf)?;
+    let path = match &policy.trust {
         Trust::Anchors(anchors) => {
             let untrusted = [&signatory.certificates[..], &policy.untrusted].concat();
-            verify::path(leaf, &untrusted, anchors, &policy.rules)?.chain
+            verify::path(leaf, &untrusted, anchors, &policy.rules)?
         }
         Trust::Certificate(trusted) if trusted.der() == leaf.der() => {
             verify::leaf_alone(leaf, &policy.rules)?;
-            Chain::new(vec![leaf.clone()]).map_err(|error| Bad::new("certificate-malformed", error))?
+            let chain = Chain::new(vec![leaf.clone()]).map_err(|error| Bad::new("certificate-malformed", error))?;
+            Path { chain, policies: Vec::new(), standings: Vec::new() }
         }
         Trust::Certificate(_) | Trust::Key(_) => {
             return Err(Bad::new("untrusted", "the signer's certificate is not the one that is trusted"));
         }
     };
     match signatory.rule {
-        Some(rule) => rule(&chain).map(|()| chain),
-        None => Ok(chain),
+        Some(rule) => rule(&path.chain).map(|()| path),
+        None => Ok(path),
     }
 }
 
 impl Demands {
     fn of_signer(&self, good: &Good) -> Result<(), Bad> {
-        let leaf = good.chain.as_ref().map(Chain::leaf);
+        let leaf = good.path.as_ref().map(|path| path.chain.leaf());
         if let Some(wanted) = &self.signer_spki {
             let found = good.key.fingerprint().to_string();
             if !wanted.eq_ignore_ascii_case(&found) {

@@ -1,9 +1,11 @@
 //! The one table of algorithms: hashes, key types, signature schemes, with their OIDs, parameters and names.
 //!
 //! Certificates, requests, CMS and raw signatures all look here, so that an algorithm is either known everywhere or
-//! refused everywhere. SHA-1 and MD5 are not in the table and therefore never verify.
+//! refused everywhere. SHA-1 and MD5 are not in the table and therefore never verify; [`sha1_identifier`] only finds.
 
 use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc5912, rfc8410};
@@ -141,6 +143,16 @@ impl Hasher {
     }
 }
 
+/// The SHA-1 of a name or key, where a protocol names an issuer or responder by nothing else: RFC 6960 section 4.2.1
+/// (`KeyHash`), and the CertID of nearly every responder.
+///
+/// It is for finding alone. Whoever makes another name or key of the same hash has been found and nothing more: what is
+/// found has to prove itself by a signature, and SHA-1 makes none that verifies.
+pub fn sha1_identifier(bytes: &[u8]) -> [u8; 20] {
+    let digest = ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, bytes);
+    digest.as_ref().try_into().expect("SHA-1 has 20 bytes")
+}
+
 /// The type of a key, which decides the schemes that it can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyType {
@@ -265,20 +277,27 @@ impl Scheme {
         }
     }
 
+    /// Every encoding of the `AlgorithmIdentifier` that is taken, the one that is written first.
+    ///
+    /// Others are PKCS#1 v1.5 with absent parameters, which RFC 4055 section 5 obliges to accept, and hash identifiers
+    /// without NULL inside PSS parameters (RFC 4055 section 2.1).
+    fn encodings(self) -> Vec<Vec<u8>> {
+        let written = self.algorithm_identifier();
+        match self {
+            Self::Ecdsa(_) | Self::Ed25519 => vec![written],
+            Self::RsaPkcs1(_) => vec![written, sequence(&[&oid(self.oid())])],
+            Self::RsaPss(hash) => vec![written, sequence(&[&oid(self.oid()), &pss_parameters(hash, &[])])],
+        }
+    }
+
     /// Finds the scheme of a whole `AlgorithmIdentifier`. The encoding is compared as a whole: parameters that the
     /// table does not list are refused, never skipped.
-    ///
-    /// Two variants are taken besides those that are written: PKCS#1 v1.5 with absent parameters, which RFC 4055
-    /// section 5 obliges to accept, and hash identifiers without NULL inside PSS parameters (RFC 4055 section 2.1).
     pub fn from_algorithm_identifier(der: &[u8]) -> Result<Self, Error> {
-        let known = Self::ALL.into_iter().find(|scheme| {
-            scheme.algorithm_identifier() == der
-                || match scheme {
-                    Self::RsaPkcs1(_) => sequence(&[&oid(scheme.oid())]) == der,
-                    Self::RsaPss(hash) => sequence(&[&oid(scheme.oid()), &pss_parameters(*hash, &[])]) == der,
-                    Self::Ecdsa(_) | Self::Ed25519 => false,
-                }
+        static KNOWN: LazyLock<Vec<(Vec<u8>, Scheme)>> = LazyLock::new(|| {
+            let known = |scheme: Scheme| scheme.encodings().into_iter().map(move |encoding| (encoding, scheme));
+            Scheme::ALL.into_iter().flat_map(known).collect()
         });
+        let known = KNOWN.iter().find(|(encoding, _)| encoding == der).map(|(_, scheme)| *scheme);
         known.ok_or_else(|| Error::UnsupportedAlgorithm {
             found: match spki::AlgorithmIdentifierRef::from_der(der) {
                 Ok(found) if found.oid == rfc5912::ID_RSASSA_PSS => {
@@ -316,6 +335,16 @@ impl fmt::Display for Scheme {
             Self::RsaPkcs1(hash) => write!(f, "rsa-pkcs1-{hash}"),
             Self::RsaPss(hash) => write!(f, "rsa-pss-{hash}"),
         }
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = Error;
+
+    /// Reads the name that [`Display`](fmt::Display) gives.
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|scheme| scheme.to_string() == name);
+        known.ok_or_else(|| Error::UnsupportedAlgorithm { found: name.to_owned() })
     }
 }
 
@@ -380,6 +409,49 @@ mod tests {
             let mut longer = der.clone();
             longer.push(0);
             assert!(Scheme::from_algorithm_identifier(&longer).is_err());
+            assert_eq!(scheme.to_string().parse::<Scheme>().unwrap(), scheme);
+        }
+        for name in ["", "ECDSA-SHA256", "ecdsa-sha256 ", "ecdsa", "rsa-sha256", "ed448"] {
+            assert!(name.parse::<Scheme>().is_err(), "{name}");
+        }
+    }
+
+    /// Each encoding with any one byte changed is another algorithm or none, and never the same one.
+    #[test]
+    fn an_identifier_is_compared_as_a_whole() {
+        for scheme in Scheme::ALL {
+            for encoding in scheme.encodings() {
+                for at in 0..encoding.len() {
+                    let mut changed = encoding.clone();
+                    changed[at] ^= 0x01;
+                    assert_ne!(Scheme::from_algorithm_identifier(&changed).ok(), Some(scheme), "{scheme} {at}");
+                    assert!(Scheme::from_algorithm_identifier(&encoding[..at]).is_err());
+                }
+            }
+        }
+    }
+
+    /// RSASSA-PSS-params that say in full what is left out by default (RFC 4055 section 3.1) are not DER, and SHA-1 is
+    /// what is meant where the hash is left out.
+    #[test]
+    fn pss_parameters_are_exact() {
+        let whole = pss_parameters(Hash::Sha256, NULL);
+        let fields = &whole[2..];
+        let trailer = tlv(0xa3, &[&[0x02, 0x01, 0x01]]);
+        let other_salt = [&fields[..fields.len() - 1], &[20]].concat();
+        let of_sha384 = pss_parameters(Hash::Sha384, NULL);
+        let mixed = [&tlv(0xa0, &[&sequence(&[&oid(Hash::Sha256.oid()), NULL])]), &of_sha384[2 + 17..]].concat();
+        for parameters in [
+            sequence(&[fields, &trailer]),
+            sequence(&[&other_salt]),
+            sequence(&[&mixed]),
+            sequence(&[&fields[..fields.len() - 5]]),
+            sequence(&[]),
+            NULL.to_vec(),
+        ] {
+            let der = sequence(&[&oid(rfc5912::ID_RSASSA_PSS), &parameters]);
+            let error = Scheme::from_algorithm_identifier(&der).unwrap_err().to_string();
+            assert!(error.contains("RSASSA-PSS with a hash, mask or salt"), "{error}");
         }
     }
 
@@ -387,5 +459,15 @@ mod tests {
     fn ecdsa_with_null_parameters_is_refused() {
         let der = sequence(&[&oid(rfc5912::ECDSA_WITH_SHA_256), NULL]);
         assert!(Scheme::from_algorithm_identifier(&der).is_err());
+    }
+
+    /// FIPS 180-4's example, of which the digest is published with the standard.
+    #[test]
+    fn sha1_is_sha1() {
+        let expected = [
+            0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0,
+            0xd8, 0x9d,
+        ];
+        assert_eq!(sha1_identifier(b"abc"), expected);
     }
 }

@@ -32,7 +32,7 @@ mod symmetric;
 mod uuid;
 mod weakness;
 
-pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme};
+pub use algorithm::{Digest, Hash, Hasher, KeyType, Scheme, sha1_identifier};
 pub use file::{KeyFile, PrivateKey, Wrapping};
 pub use minisign::{Blake2b, KeyId};
 pub use montgomery::Montgomery;

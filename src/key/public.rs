@@ -58,7 +58,8 @@ impl PublicKey {
     /// Reads a DER `SubjectPublicKeyInfo`; bytes after it are an error.
     ///
     /// EC points must be uncompressed and on their curve (RFC 5480 section 2.2 allows only what it names, and peers
-    /// do not read compressed points); RSA moduli have 2048 to 8192 bits and an odd exponent of 3 or more.
+    /// do not read compressed points); RSA moduli are odd and have 2048 to 8192 bits, exponents are odd and from 3 to
+    /// 2^33, the largest that the library takes.
     pub fn from_spki(der: &[u8]) -> Result<Self, Error> {
         let malformed = |_| Error::Malformed { what: "the public key" };
         let info = SubjectPublicKeyInfoRef::from_der(der).map_err(malformed)?;
@@ -117,6 +118,11 @@ impl PublicKey {
     /// Reads a public key file: `SubjectPublicKeyInfo` or PKCS#1, PEM or DER, or minisign's.
     pub fn read(path: &Path) -> Result<Self, Error> {
         Self::from_document(&read(path)?, path)
+    }
+
+    /// Takes what stands in a public key file; `path` names it in the error.
+    pub fn from_file(bytes: &[u8], path: &Path) -> Result<Self, Error> {
+        Self::from_document(&document(bytes, path)?, path)
     }
 
     /// Takes a document that is a public key of any kind; `path` names its file in the error.
@@ -226,8 +232,12 @@ impl PublicKey {
 
 /// Reads a file of one document, which should be a public key.
 pub(super) fn read(path: &Path) -> Result<Document, Error> {
-    let bytes = files::read("public key", path, files::DOCUMENT_LIMIT)?;
-    let mut documents = files::documents(&bytes, path, "a public key")?;
+    document(&files::read("public key", path, files::DOCUMENT_LIMIT)?, path)
+}
+
+/// The one document of a file, which should be a public key.
+fn document(bytes: &[u8], path: &Path) -> Result<Document, Error> {
+    let mut documents = files::documents(bytes, path, "a public key")?;
     match documents.len() {
         1 => Ok(documents.swap_remove(0)),
         _ => Err(Error::File(files::Error::WrongKind {
@@ -271,9 +281,14 @@ fn rsa_key_type(pkcs1: &[u8]) -> Result<KeyType, Error> {
     if !(2048..=8192).contains(&bits) {
         return Err(Error::WeakKey { found: format!("RSA-{bits}") });
     }
+    if modulus.last().is_none_or(|last| last % 2 == 0) {
+        return Err(Error::WeakKey { found: "an RSA key whose modulus is even".to_owned() });
+    }
     let exponent = key.public_exponent.as_bytes();
-    if exponent.last().is_none_or(|last| last % 2 == 0) || exponent == [1] || exponent.len() > 8 {
-        return Err(Error::WeakKey { found: "an RSA key whose exponent is even, 1 or longer than 64 bits".to_owned() });
+    // aws-lc-rs has the same bound, so that nobody's key makes a check take long.
+    let is_long = matches!(exponent, [2..=255, _, _, _, _] | [_, _, _, _, _, _, ..]);
+    if exponent.last().is_none_or(|last| last % 2 == 0) || exponent == [1] || is_long {
+        return Err(Error::WeakKey { found: "an RSA key whose exponent is even, 1 or longer than 33 bits".to_owned() });
     }
     Ok(KeyType::Rsa(bits))
 }
@@ -310,4 +325,113 @@ pub(super) fn import(digest: &Digest) -> Result<aws_lc_rs::digest::Digest, Error
     };
     aws_lc_rs::digest::Digest::import_less_safe(digest.bytes(), algorithm)
         .map_err(|_| Error::Library { what: "take a digest" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A DER INTEGER of these content bytes, as they are.
+    fn integer(content: &[u8]) -> Vec<u8> {
+        tlv(0x02, content)
+    }
+
+    fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+        let length = match content.len() {
+            len @ 0..0x80 => vec![len as u8],
+            len @ 0x80..0x100 => vec![0x81, len as u8],
+            len => [&[0x82], &u16::try_from(len).unwrap().to_be_bytes()[..]].concat(),
+        };
+        [&[tag], length.as_slice(), content].concat()
+    }
+
+    fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<PublicKey, Error> {
+        PublicKey::from_pkcs1(&tlv(0x30, &[integer(modulus), integer(exponent)].concat()))
+    }
+
+    /// An odd modulus of `bits` bits, with the zero before it that a positive INTEGER needs.
+    fn modulus(bits: usize) -> Vec<u8> {
+        let mut bytes = vec![0xff; bits.div_ceil(8)];
+        bytes[0] >>= (8 - bits % 8) % 8;
+        if bytes[0] & 0x80 != 0 {
+            bytes.insert(0, 0);
+        }
+        bytes
+    }
+
+    #[test]
+    fn rsa_keys_are_bounded() {
+        const F4: &[u8] = &[1, 0, 1];
+        for bits in [2048, 2049, 3072, 4095, 8192] {
+            assert_eq!(rsa(&modulus(bits), F4).unwrap().key_type(), KeyType::Rsa(bits as u32));
+        }
+        for bits in [512, 1024, 2047, 8193, 16384] {
+            assert!(matches!(rsa(&modulus(bits), F4), Err(Error::WeakKey { .. })), "{bits}");
+        }
+        for exponent in [&[3][..], F4, &[0x7f, 0xff, 0xff, 0xff], &[1, 0xff, 0xff, 0xff, 0xff]] {
+            let key = rsa(&modulus(2048), exponent).unwrap();
+            // What is read here, the library takes too.
+            aws::ParsedPublicKey::new(&aws::RSA_PKCS1_2048_8192_SHA256, key.bits()).unwrap();
+        }
+        for exponent in [&[0][..], &[1], &[2], &[1, 0, 0], &[2, 0, 0, 0, 1], &[1, 0, 0, 0, 0, 1], &[1; 9]] {
+            assert!(matches!(rsa(&modulus(2048), exponent), Err(Error::WeakKey { .. })), "{exponent:?}");
+        }
+        let mut even = modulus(2048);
+        even[256] -= 1;
+        assert!(matches!(rsa(&even, F4), Err(Error::WeakKey { .. })));
+    }
+
+    #[test]
+    fn rsa_numbers_are_written_one_way() {
+        let odd = modulus(2048);
+        let negative = &odd[1..];
+        let longer = [&[0], odd.as_slice()].concat();
+        for (modulus, exponent) in
+            [(negative, &[3][..]), (&longer, &[3]), (&odd, &[0, 3]), (&odd, &[0x83]), (&odd, &[]), (&[], &[3])]
+        {
+            assert!(matches!(rsa(modulus, exponent), Err(Error::Malformed { .. })), "{exponent:?}");
+        }
+        let more = tlv(0x30, &[integer(&odd), integer(&[3]), integer(&[3])].concat());
+        assert!(PublicKey::from_pkcs1(&more).is_err());
+        let after = [tlv(0x30, &[integer(&odd), integer(&[3])].concat()), vec![0]].concat();
+        assert!(PublicKey::from_pkcs1(&after).is_err());
+    }
+
+    /// A point of each curve, in every form but the uncompressed one, is refused, and so is one beside the curve.
+    #[test]
+    fn ec_points_are_uncompressed_and_on_their_curve() {
+        // The base points of SEC 2 sections 2.4.2, 2.5.1 and 2.6.1.
+        let p256 = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                    4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+        let p384 = "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7\
+                    3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f";
+        let p521 = "00c6858e06b70404e9cd9e3ecb662395b4429c648139053fb521f828af606b4d3dbaa14b5e77efe75928fe1dc127a2ff\
+                    a8de3348b3c1856a429bf97e7e31c2e5bd66\
+                    011839296a789a3bc0045c8a5fb42c7d1bd998f54449579b446817afbd17273e662c97ee72995ef42640c550b9013fad\
+                    0761353c7086a272c24088be94769fd16650";
+        for (key_type, coordinates) in [(KeyType::P256, p256), (KeyType::P384, p384), (KeyType::P521, p521)] {
+            let coordinates = crate::files::from_hex(coordinates).unwrap();
+            let (x, y) = coordinates.split_at(key_type.field_len().unwrap());
+            let point = [&[4], x, y].concat();
+            PublicKey::from_ec_point(key_type, &point).unwrap();
+            let odd = y[y.len() - 1] & 1;
+            let mut beside = point.clone();
+            *beside.last_mut().unwrap() ^= 1;
+            for wrong in [
+                [&[2 + odd], x].concat(),
+                [&[6 + odd], x, y].concat(),
+                [&[5], x].concat(),
+                [point.as_slice(), &[0]].concat(),
+                point[..point.len() - 1].to_vec(),
+                vec![0],
+                vec![4],
+                vec![],
+                beside,
+                [&[4], vec![0; x.len() + y.len()].as_slice()].concat(),
+                [&[4], vec![0xff; x.len() + y.len()].as_slice()].concat(),
+            ] {
+                assert!(PublicKey::from_ec_point(key_type, &wrong).is_err(), "{key_type} {wrong:02x?}");
+            }
+        }
+    }
 }

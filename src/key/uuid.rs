@@ -2,7 +2,7 @@
 
 /// Makes the name-based UUID of version 5 (RFC 9562 section 5.5): SHA-1 over the namespace's bytes and the name.
 ///
-/// Such a UUID only names something. Nothing rests on SHA-1 here, and it is used nowhere else.
+/// Such a UUID only names something: nothing rests on SHA-1 here.
 pub fn uuid5(namespace: &[u8; 16], name: &str) -> [u8; 16] {
     let mut context = ring::digest::Context::new(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY);
     context.update(namespace);

@@ -4,17 +4,17 @@ use std::path::Path;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use der::asn1::{BitStringRef, Ia5StringRef};
-use der::{Decode, Tag};
+use der::asn1::{Any, AnyRef, BitStringRef, Ia5StringRef, IntRef};
+use der::{Decode, Sequence, Tag};
+use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::certpolicy::{PolicyInformation, PolicyQualifierInfo};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints,
     ExtendedKeyUsage, KeyUsage, PolicyConstraints, SubjectKeyIdentifier,
 };
-use x509_parser::prelude::X509Certificate;
 
-use super::{AltName, Error, Name, Policy, Time, members};
+use super::{AltName, Error, Name, Policy, Time, decode_time, encode, members};
 use crate::files::{self, Document, Kind};
 use crate::key::{Digest, Hash, Input, PublicKey, Scheme};
 
@@ -43,6 +43,61 @@ pub struct Certificate {
     not_after: Time,
     spki: Vec<u8>,
     extensions: Vec<Extension>,
+}
+
+/// ```text
+/// TBSCertificate ::= SEQUENCE {                 -- RFC 5280 section 4.1
+///     version          [0]  EXPLICIT Version DEFAULT v1,
+///     serialNumber          CertificateSerialNumber,
+///     signature             AlgorithmIdentifier,
+///     issuer                Name,
+///     validity              Validity,
+///     subject               Name,
+///     subjectPublicKeyInfo  SubjectPublicKeyInfo,
+///     issuerUniqueID   [1]  IMPLICIT UniqueIdentifier OPTIONAL,
+///     subjectUniqueID  [2]  IMPLICIT UniqueIdentifier OPTIONAL,
+///     extensions       [3]  EXPLICIT Extensions OPTIONAL }
+/// Version ::= INTEGER { v1(0), v2(1), v3(2) }
+/// ```
+#[derive(Sequence)]
+pub(super) struct TbsCertificate<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
+    pub version: u8,
+    pub serial_number: IntRef<'a>,
+    pub signature: AnyRef<'a>,
+    pub issuer: AnyRef<'a>,
+    pub validity: Validity,
+    pub subject: AnyRef<'a>,
+    pub subject_public_key_info: AnyRef<'a>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    pub issuer_unique_id: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    pub subject_unique_id: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    pub extensions: Option<Vec<DerExtension>>,
+}
+
+/// ```text
+/// Validity ::= SEQUENCE { notBefore Time, notAfter Time }
+/// ```
+#[derive(Sequence)]
+pub(super) struct Validity {
+    pub not_before: Any,
+    pub not_after: Any,
+}
+
+impl TbsCertificate<'_> {
+    /// Unique identifiers came with version 2, extensions with version 3; a list of these has one at least (RFC 5280
+    /// sections 4.1.2.8 and 4.1.2.9).
+    fn is_of_its_version(&self) -> bool {
+        let has_identifier = self.issuer_unique_id.is_some() || self.subject_unique_id.is_some();
+        match (self.version, &self.extensions) {
+            (0, None) => !has_identifier,
+            (1, None) | (2, None) => true,
+            (2, Some(extensions)) => !extensions.is_empty(),
+            _ => false,
+        }
+    }
 }
 
 /// One certificate extension, its value not yet interpreted.
@@ -99,44 +154,40 @@ fn url(name: GeneralName) -> Option<String> {
 }
 
 impl Certificate {
-    /// Reads a DER certificate; bytes after it are an error.
+    /// Reads a certificate, strictly DER; bytes after it are an error. The values of its extensions are not looked at.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "the certificate";
         let malformed = || Error::Malformed { what: WHAT };
-        let (rest, parsed) =
-            <X509Certificate<'_> as x509_parser::prelude::FromDer<_>>::from_der(der).map_err(|_| malformed())?;
-        if !rest.is_empty() {
-            return Err(Error::Malformed { what: "what follows the certificate" });
-        }
         // The signature covers these bytes, and its algorithm is compared as a whole: both come from the original.
         let [tbs, outer_algorithm, signature] = members(der, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
-        let fields = members(tbs, Tag::Sequence, WHAT)?;
-        let version_is_explicit = fields.first().is_some_and(|field| field.first() == Some(&0xa0));
-        let inner_algorithm = fields.get(1 + usize::from(version_is_explicit)).ok_or_else(malformed)?;
         let signature =
             BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes()).ok_or_else(malformed)?;
-        let info = &parsed.tbs_certificate;
-        let extension = |extension: &x509_parser::extensions::X509Extension<'_>| {
-            Ok::<_, Error>(Extension {
-                oid: ObjectIdentifier::from_bytes(extension.oid.as_bytes()).map_err(|_| malformed())?,
-                critical: extension.critical,
-                value: extension.value.to_vec(),
-            })
+        let info = TbsCertificate::from_der(tbs).map_err(|_| malformed())?;
+        // DER has one encoding: a default is left out, whether it is the version or that of an extension.
+        if encode(WHAT, &info)? != tbs || !info.is_of_its_version() {
+            return Err(malformed());
+        }
+        let time =
+            |time| decode_time(AnyRef::from(time)).map_err(|_| Error::Malformed { what: "the certificate's validity" });
+        let extension = |extension: DerExtension| Extension {
+            oid: extension.extn_id,
+            critical: extension.critical,
+            value: extension.extn_value.into_bytes().to_vec(),
         };
         Ok(Self {
             der: der.to_vec(),
             tbs: tbs.to_vec(),
-            version: info.version.0 + 1,
-            serial: parsed.raw_serial().to_vec(),
-            inner_algorithm: inner_algorithm.to_vec(),
+            version: u32::from(info.version) + 1,
+            serial: info.serial_number.as_bytes().to_vec(),
+            inner_algorithm: encode(WHAT, &info.signature)?,
             outer_algorithm: outer_algorithm.to_vec(),
             signature: signature.to_vec(),
-            issuer: Name::from_der(info.issuer.as_raw())?,
-            subject: Name::from_der(info.subject.as_raw())?,
-            not_before: info.validity.not_before.to_datetime(),
-            not_after: info.validity.not_after.to_datetime(),
-            spki: info.subject_pki.raw.to_vec(),
-            extensions: info.extensions().iter().map(extension).collect::<Result<_, _>>()?,
+            issuer: Name::from_der(&encode(WHAT, &info.issuer)?)?,
+            subject: Name::from_der(&encode(WHAT, &info.subject)?)?,
+            not_before: time(&info.validity.not_before)?,
+            not_after: time(&info.validity.not_after)?,
+            spki: encode(WHAT, &info.subject_public_key_info)?,
+            extensions: info.extensions.into_iter().flatten().map(extension).collect(),
         })
     }
 
@@ -344,6 +395,132 @@ pub fn read_certificates(what: &'static str, path: &Path) -> Result<Vec<Certific
     let bytes = files::read(what, path, files::DOCUMENT_LIMIT)?;
     files::documents(&bytes, path, "a certificate")?
         .into_iter()
-        .map(|document| Certificate::from_der(&document.expect(Kind::Certificate, path)?.der))
+        .enumerate()
+        .map(|(index, document)| {
+            let der = document.expect(Kind::Certificate, path)?.der;
+            let in_file = |why| Error::InFile { path: path.to_owned(), number: index + 1, why: Box::new(why) };
+            Certificate::from_der(&der).map_err(in_file)
+        })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A DER value of less than 64 KiB.
+    fn value(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let content = parts.concat();
+        let length = match content.len() {
+            short @ ..0x80 => vec![short as u8],
+            octet @ ..0x100 => vec![0x81, octet as u8],
+            long => vec![0x82, (long >> 8) as u8, long as u8],
+        };
+        [vec![tag], length, content].concat()
+    }
+
+    /// A certificate of nobody, its fields in order; reading looks at no signature.
+    fn fields() -> Vec<Vec<u8>> {
+        let algorithm = value(0x30, &[&[0x06, 0x03, 0x2b, 0x65, 0x70]]);
+        let name = value(0x30, &[]);
+        vec![
+            value(0xa0, &[&[0x02, 0x01, 0x02]]),
+            value(0x02, &[&[0x00, 0x80]]),
+            algorithm.clone(),
+            name.clone(),
+            validity(&value(0x17, &[b"500101000000Z"]), &value(0x18, &[b"99991231235959Z"])),
+            name,
+            value(0x30, &[&algorithm, &value(0x03, &[&[0; 33]])]),
+            value(0xa3, &[&value(0x30, &[&extension(&[0x01, 0x01, 0xff])])]),
+        ]
+    }
+
+    fn validity(not_before: &[u8], not_after: &[u8]) -> Vec<u8> {
+        value(0x30, &[not_before, not_after])
+    }
+
+    /// keyUsage, with `critical` as the encoding of that field.
+    fn extension(critical: &[u8]) -> Vec<u8> {
+        value(0x30, &[&[0x06, 0x03, 0x55, 0x1d, 0x0f], critical, &[0x04, 0x04, 0x03, 0x02, 0x07, 0x80]])
+    }
+
+    fn read(fields: &[Vec<u8>]) -> Result<Certificate, Error> {
+        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+        Certificate::from_der(&value(0x30, &[&value(0x30, &fields), fields[2], &value(0x03, &[&[0; 65]])]))
+    }
+
+    #[test]
+    fn the_fields_are_read_as_they_are() {
+        let certificate = read(&fields()).unwrap();
+        assert_eq!((certificate.version(), certificate.serial()), (3, &[0x00, 0x80][..]));
+        assert_eq!(certificate.not_before().year(), 1950);
+        assert_eq!(certificate.not_after(), crate::x509::no_expiry());
+        assert!(certificate.extensions()[0].critical && certificate.subject().is_empty());
+        assert_eq!(certificate.spki(), fields()[6]);
+        // A negative serial number is DER: that it is none for a certificate is for those to say who judge it.
+        let mut negative = fields();
+        negative[1] = value(0x02, &[&[0x80]]);
+        assert_eq!(read(&negative).unwrap().serial(), [0x80]);
+    }
+
+    /// Fields left out, put in, or encoded in a way that BER allows and DER does not.
+    #[test]
+    fn what_is_no_der_is_refused() {
+        let extensions = |list: &[&[u8]]| value(0xa3, &[&value(0x30, list)]);
+        let unique = |tag| value(tag, &[&[0x00, 0x01]]);
+        let utc = value(0x17, &[b"250101000000Z"]);
+        let swaps = [
+            (0, value(0xa0, &[&[0x02, 0x01, 0x00]]), "the default version, written"),
+            (0, value(0xa0, &[&[0x02, 0x01, 0x01]]), "extensions in version 2"),
+            (0, Vec::new(), "extensions in version 1"),
+            (0, value(0xa0, &[&[0x02, 0x01, 0x03]]), "version 4"),
+            (0, value(0xa0, &[&[0x02, 0x01, 0xff]]), "version 0"),
+            (0, value(0xa0, &[&[0x02, 0x02, 0x00, 0x02]]), "a padded version"),
+            (0, value(0xa0, &[&[0x02, 0x01, 0x02, 0x00]]), "bytes behind the version"),
+            (1, value(0x02, &[&[0x00, 0x01]]), "a padded serial number"),
+            (1, value(0x02, &[&[0xff, 0x80]]), "a padded negative serial number"),
+            (1, value(0x02, &[]), "an empty serial number"),
+            (1, vec![0x02, 0x81, 0x01, 0x01], "a length in two octets"),
+            (3, value(0x31, &[]), "an issuer that is a SET"),
+            (4, validity(&value(0x17, &[b"2501010000Z"]), &utc), "a time without seconds"),
+            (4, validity(&value(0x17, &[b"250101000000+0000"]), &utc), "a time with an offset"),
+            (4, validity(&utc, &value(0x18, &[b"20500101000000.5Z"])), "a time with a fraction"),
+            (4, validity(&utc, &value(0x17, &[b"250230000000Z"])), "the 30th of February"),
+            (4, value(0x30, &[&utc, &utc, &utc]), "three times"),
+            (4, value(0x30, &[&utc]), "one time"),
+            (7, extensions(&[]), "a list of no extensions"),
+            (7, extensions(&[&extension(&[0x01, 0x01, 0x00])]), "the default of critical, written"),
+            (7, extensions(&[&extension(&[0x01, 0x01, 0x01])]), "TRUE that is not ff"),
+            (7, extensions(&[&extension(&[0x01, 0x02, 0xff, 0xff])]), "TRUE of two octets"),
+            (7, extensions(&[&extension(&[0x01, 0x01, 0xff, 0x01, 0x01, 0xff])]), "critical twice"),
+            (7, [extensions(&[&extension(&[])]), extensions(&[&extension(&[])])].concat(), "extensions twice"),
+            (7, [extensions(&[&extension(&[])]), unique(0x82)].concat(), "a unique identifier behind extensions"),
+            (7, [unique(0x82), unique(0x81)].concat(), "unique identifiers out of order"),
+            (7, [unique(0x81), unique(0x81)].concat(), "a unique identifier twice"),
+            (7, [unique(0x82), value(0x84, &[])].concat(), "a field that is none"),
+        ];
+        for (index, field, what) in swaps {
+            let mut fields = fields();
+            fields[index] = field;
+            assert!(read(&fields).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_in_versions_is_read() {
+        let identifiers = [value(0x81, &[&[0x00, 0x01]]), value(0x82, &[&[0x00, 0x01]])].concat();
+        let version = |number| value(0xa0, &[&[0x02, 0x01, number]]);
+        for (version, rest, is_read) in [
+            (Vec::new(), Vec::new(), true),
+            (Vec::new(), identifiers.clone(), false),
+            (version(1), Vec::new(), true),
+            (version(1), identifiers.clone(), true),
+            (version(2), Vec::new(), true),
+            (version(2), [identifiers, fields()[7].clone()].concat(), true),
+        ] {
+            let mut fields = fields();
+            (fields[0], fields[7]) = (version, rest);
+            assert_eq!(read(&fields).is_ok(), is_read, "{fields:02x?}");
+        }
+    }
 }

@@ -1,22 +1,27 @@
-//! Certificate revocation lists: made by a CA, and read for display.
+//! Certificate revocation lists: made by a CA, and read.
 //!
-//! They are not made by rcgen: its distinguished name is a map, which drops repeated attributes, and it would write the
+//! They are made without rcgen: its distinguished name is a map, which drops repeated attributes, and it would write the
 //! issuer's name anew instead of copying it, so that the list of an issuer like `DC=com, DC=example` would be nobody's.
 
 use std::fmt;
 use std::str::FromStr;
 
 use const_oid::db::rfc5280;
-use der::asn1::{Any, AnyRef, UintRef};
-use der::{Decode, Sequence};
+use der::asn1::{AnyRef, IntRef};
+use der::{Decode, DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Sequence, Tag, Writer};
 use x509_cert::ext::Extension as DerExtension;
-use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
+use x509_cert::time::Time as DerTime;
 
 use super::issue::authority_key_identifier;
 use super::request::assemble;
-use super::{Certificate, Error, Name, Time, encode, encode_time, extension};
+use super::{Certificate, Error, Time, encode, encode_time, extension};
 use crate::key::{Input, Signer};
+
+mod list;
+pub use list::{CertificateList, RevokedCertificate, read_revocation_lists};
+
+/// The number that says version 2.
+const VERSION_2: u8 = 1;
 
 /// Why a certificate is revoked (RFC 5280 section 5.3.1). The numbers are those of `CRLReason`; 7 is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,34 +99,61 @@ pub struct Revocation {
 
 /// ```text
 /// TBSCertList ::= SEQUENCE {                    -- RFC 5280 section 5.1
-///     version                 Version,
+///     version                 Version OPTIONAL,
 ///     signature               AlgorithmIdentifier,
 ///     issuer                  Name,
 ///     thisUpdate              Time,
-///     nextUpdate              Time,
+///     nextUpdate              Time OPTIONAL,
 ///     revokedCertificates     SEQUENCE OF SEQUENCE {
 ///         userCertificate         CertificateSerialNumber,
 ///         revocationDate          Time,
 ///         crlEntryExtensions      Extensions OPTIONAL } OPTIONAL,
-///     crlExtensions       [0] EXPLICIT Extensions }
+///     crlExtensions       [0] EXPLICIT Extensions OPTIONAL }
 /// ```
 #[derive(Sequence)]
 struct TbsCertList<'a> {
-    version: u8,
+    #[asn1(optional = "true")]
+    version: Option<u8>,
     signature: AnyRef<'a>,
     issuer: AnyRef<'a>,
-    this_update: Any,
-    next_update: Any,
+    this_update: DerTime,
     #[asn1(optional = "true")]
-    revoked_certificates: Option<Vec<Entry<'a>>>,
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    crl_extensions: Vec<DerExtension>,
+    next_update: Option<DerTime>,
+    #[asn1(optional = "true")]
+    revoked_certificates: Option<Entries<'a>>,
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    crl_extensions: Option<Vec<DerExtension>>,
+}
+
+/// The entries of a list in one piece: there may be millions of them.
+struct Entries<'a>(&'a [u8]);
+
+impl FixedTag for Entries<'_> {
+    const TAG: Tag = Tag::Sequence;
+}
+
+impl<'a> DecodeValue<'a> for Entries<'a> {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
+        reader.read_slice(header.length()).map(Self)
+    }
+}
+
+impl EncodeValue for Entries<'_> {
+    fn value_len(&self) -> der::Result<Length> {
+        Length::try_from(self.0.len())
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        writer.write(self.0)
+    }
 }
 
 #[derive(Sequence)]
 struct Entry<'a> {
-    user_certificate: UintRef<'a>,
-    revocation_date: Any,
+    user_certificate: IntRef<'a>,
+    revocation_date: DerTime,
     #[asn1(optional = "true")]
     crl_entry_extensions: Option<Vec<DerExtension>>,
 }
@@ -137,86 +169,39 @@ pub fn revocation_list(
 ) -> Result<Vec<u8>, Error> {
     const WHAT: &str = "the certificate revocation list";
     let malformed = |_| Error::Malformed { what: WHAT };
-    let entry = |revocation: &'_ Revocation| {
+    let entry = |revocation: &Revocation| {
         // ENUMERATED, one octet
         let reason = vec![0x0a, 0x01, revocation.reason.code()];
         let extensions = match revocation.reason {
             Reason::Unspecified => None,
             _ => Some(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, reason)?]),
         };
-        Ok::<_, Error>((encode_time(revocation.time)?, extensions))
+        let user_certificate = IntRef::new(&revocation.serial).map_err(malformed)?;
+        let revocation_date = der_time(revocation.time)?;
+        encode(WHAT, &Entry { user_certificate, revocation_date, crl_entry_extensions: extensions })
     };
-    let mut entries = Vec::with_capacity(revoked.len());
-    for revocation in revoked {
-        let (revocation_date, crl_entry_extensions) = entry(revocation)?;
-        let user_certificate = UintRef::new(&revocation.serial).map_err(malformed)?;
-        entries.push(Entry { user_certificate, revocation_date, crl_entry_extensions });
-    }
+    let entries = revoked.iter().map(entry).collect::<Result<Vec<_>, _>>()?.concat();
     let scheme = signer.public_key().key_type().usual_scheme();
     let algorithm = scheme.algorithm_identifier();
     let list = TbsCertList {
-        version: 1,
+        version: Some(VERSION_2),
         signature: AnyRef::from_der(&algorithm).map_err(malformed)?,
         issuer: AnyRef::from_der(issuer.subject().der()).map_err(malformed)?,
-        this_update: encode_time(this_update)?,
-        next_update: encode_time(next_update)?,
+        this_update: der_time(this_update)?,
+        next_update: Some(der_time(next_update)?),
         // Absent where there is none (section 5.1.2.6 MUST).
-        revoked_certificates: (!entries.is_empty()).then_some(entries),
-        crl_extensions: vec![
+        revoked_certificates: (!entries.is_empty()).then_some(Entries(&entries)),
+        crl_extensions: Some(vec![
             authority_key_identifier(issuer)?,
             extension(rfc5280::ID_CE_CRL_NUMBER, false, encode("cRLNumber", &number)?)?,
-        ],
+        ]),
     };
     let list = encode(WHAT, &list)?;
     let signature = signer.sign(scheme, Input::Message(&list))?;
     assemble(&list, scheme, &signature)
 }
 
-/// What a CRL says (RFC 5280 section 5.1). Its signature is not checked.
-#[derive(Clone, Debug)]
-pub struct CertificateList {
-    /// Who issued it.
-    pub issuer: Name,
-    /// When it was issued.
-    pub this_update: Time,
-    /// When the next one is due.
-    pub next_update: Option<Time>,
-    /// The cRLNumber extension, as an unsigned big-endian number.
-    pub number: Option<Vec<u8>>,
-    /// The revoked certificates, in order.
-    pub revoked: Vec<RevokedCertificate>,
-}
-
-/// One entry of a CRL.
-#[derive(Clone, Debug)]
-pub struct RevokedCertificate {
-    /// The content octets of the serial number.
-    pub serial: Vec<u8>,
-    /// When it was revoked.
-    pub date: Time,
-    /// The reason, in words, where one is given.
-    pub reason: Option<String>,
-}
-
-impl CertificateList {
-    /// Reads a DER CRL; bytes after it are an error.
-    pub fn from_der(der: &[u8]) -> Result<Self, Error> {
-        let malformed = || Error::Malformed { what: "the certificate revocation list" };
-        let (rest, list) = CertificateRevocationList::from_der(der).map_err(|_| malformed())?;
-        if !rest.is_empty() {
-            return Err(malformed());
-        }
-        let revoked = list.iter_revoked_certificates().map(|entry| RevokedCertificate {
-            serial: entry.raw_serial().to_vec(),
-            date: entry.revocation_date.to_datetime(),
-            reason: entry.reason_code().map(|(_, code)| code.to_string()),
-        });
-        Ok(Self {
-            issuer: Name::from_der(list.issuer().as_raw())?,
-            this_update: list.last_update().to_datetime(),
-            next_update: list.next_update().map(|time| time.to_datetime()),
-            number: list.crl_number().map(|number| number.to_bytes_be()),
-            revoked: revoked.collect(),
-        })
-    }
+/// A time as the wire has it.
+fn der_time(time: Time) -> Result<DerTime, Error> {
+    encode_time(time)?.decode_as().map_err(|_| Error::Malformed { what: "the time of a revocation list" })
 }

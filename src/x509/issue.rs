@@ -1,11 +1,12 @@
 //! Making certificates: the bytes that a CA signs, and the CA's own roots.
 
 use const_oid::db::rfc5280;
-use der::asn1::{Any, AnyRef, OctetString, UintRef};
-use der::{Decode, Sequence, Tag};
+use der::asn1::{AnyRef, IntRef, OctetString};
+use der::{Decode, Tag};
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
+use super::certificate::{TbsCertificate, Validity};
 use super::name::Attribute;
 use super::request::assemble;
 use super::{
@@ -13,37 +14,6 @@ use super::{
     extension, key_identifier,
 };
 use crate::key::{self, Input, KeyType, Scheme, Signer};
-
-/// ```text
-/// TBSCertificate ::= SEQUENCE {                 -- RFC 5280 section 4.1
-///     version          [0]  EXPLICIT Version,
-///     serialNumber          INTEGER,
-///     signature             AlgorithmIdentifier,
-///     issuer                Name,
-///     validity              Validity,
-///     subject               Name,
-///     subjectPublicKeyInfo  SubjectPublicKeyInfo,
-///     extensions       [3]  EXPLICIT Extensions }
-/// ```
-#[derive(Sequence)]
-struct TbsCertificate<'a> {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    version: u8,
-    serial_number: UintRef<'a>,
-    signature: AnyRef<'a>,
-    issuer: AnyRef<'a>,
-    validity: Validity,
-    subject: AnyRef<'a>,
-    subject_public_key_info: AnyRef<'a>,
-    #[asn1(context_specific = "3", tag_mode = "EXPLICIT")]
-    extensions: Vec<DerExtension>,
-}
-
-#[derive(Sequence)]
-struct Validity {
-    not_before: Any,
-    not_after: Any,
-}
 
 /// A serial number: 16 octets, positive, the first octet neither zero nor above 0x7f, so that it encodes without padding
 /// and in the 20 octets that RFC 5280 section 4.1.2.2 allows.
@@ -100,13 +70,15 @@ pub fn to_be_signed(
     let algorithm = scheme.algorithm_identifier();
     let tbs = TbsCertificate {
         version: 2,
-        serial_number: UintRef::new(serial.bytes()).map_err(malformed)?,
+        serial_number: IntRef::new(serial.bytes()).map_err(malformed)?,
         signature: AnyRef::from_der(&algorithm).map_err(malformed)?,
         issuer: AnyRef::from_der(issuer.subject().der()).map_err(malformed)?,
         validity: Validity { not_before: encode_time(validity.0)?, not_after: encode_time(validity.1)? },
         subject: AnyRef::from_der(names.subject.der()).map_err(malformed)?,
         subject_public_key_info: AnyRef::from_der(request.request().spki()).map_err(malformed)?,
-        extensions,
+        issuer_unique_id: None,
+        subject_unique_id: None,
+        extensions: Some(extensions),
     };
     encode(WHAT, &tbs)
 }

@@ -6,14 +6,15 @@
 //! * [`Certificate`] and [`Chain`] keep the original bytes; every signature is checked over those.
 //! * [`issue`] makes the bytes that a CA signs; [`verify`] judges a chain; [`lint`] knows common mistakes.
 //!
-//! rcgen and x509-parser are named here and nowhere else. rcgen makes the CA's own roots; it never reads a request
-//! or an issuer, and never issues from one, since it drops what it does not model.
+//! rcgen, x509-parser and stringprep are named here and nowhere else. rcgen makes the CA's own roots; it never reads a
+//! request or an issuer, and never issues from one, since it drops what it does not model.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use const_oid::ObjectIdentifier;
-use der::asn1::{Any, GeneralizedTime, OctetString, UtcTime};
-use der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, TagNumber};
+use der::asn1::{Any, AnyRef, GeneralizedTime, OctetString, UtcTime};
+use der::{DateTime, Decode, Encode, Reader, SliceReader, Tag, TagNumber, Tagged};
 use time::OffsetDateTime;
 use x509_cert::ext::Extension as DerExtension;
 
@@ -23,13 +24,14 @@ mod crl;
 pub mod issue;
 pub mod lint;
 mod name;
+pub mod ocsp;
 mod profile;
 mod request;
 pub mod verify;
 
 pub use alt_name::AltName;
 pub use certificate::{Certificate, Chain, Extension, read_certificates};
-pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, revocation_list};
+pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, read_revocation_lists, revocation_list};
 pub use name::Name;
 pub use profile::{
     AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,
@@ -45,6 +47,8 @@ use crate::{files, key};
 pub enum Error {
     /// The file could not be read, or is something else.
     File(files::Error),
+    /// One of the certificates in a file could not be read.
+    InFile { path: PathBuf, number: usize, why: Box<Error> },
     /// The bytes do not hold what their kind promises.
     Malformed { what: &'static str },
     /// A key or a signature that is part of it was refused.
@@ -71,6 +75,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(error) => error.fmt(f),
+            Self::InFile { path, number, why } => write!(f, "certificate {number} of {}: {why}", files::shown(path)),
             Self::Malformed { what } => write!(f, "{what} is malformed"),
             Self::Key(error) => error.fmt(f),
             Self::Value { what, value, why } => write!(f, "{what} \"{}\" {why}", files::printable(value)),
@@ -176,6 +181,29 @@ pub(crate) fn encode_time(time: Time) -> Result<Any, Error> {
     encoded.map_err(|_| unfit())
 }
 
+/// Decodes a UTCTime or GeneralizedTime in the one form that RFC 5280 section 4.1.2.5 allows: a real date in UTC, to the
+/// second. GeneralizedTime is read in any year.
+pub(crate) fn decode_time(time: AnyRef<'_>) -> Result<Time, Error> {
+    let malformed = || Error::Malformed { what: "a time" };
+    let Some((b'Z', digits)) = time.value().split_last() else { return Err(malformed()) };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(malformed());
+    }
+    let number = digits.iter().take(14).fold(0, |number, digit| 10 * number + u64::from(digit - b'0'));
+    let pair = |unit: u64| (number / unit % 100) as u8;
+    let century = match (time.tag(), digits.len()) {
+        (Tag::UtcTime, 12) if pair(10_000_000_000) < 50 => 20,
+        (Tag::UtcTime, 12) => 19,
+        (Tag::GeneralizedTime, 14) => pair(1_000_000_000_000),
+        _ => return Err(malformed()),
+    };
+    let year = 100 * i32::from(century) + i32::from(pair(10_000_000_000));
+    let month = time::Month::try_from(pair(100_000_000)).map_err(|_| malformed())?;
+    let date = time::Date::from_calendar_date(year, month, pair(1_000_000)).map_err(|_| malformed())?;
+    let clock = time::Time::from_hms(pair(10_000), pair(100), pair(1)).map_err(|_| malformed())?;
+    Ok(Time::new_utc(date, clock))
+}
+
 /// The key identifier of a public key: the leftmost 160 bits of the SHA-256 of its BIT STRING (RFC 7093 section 2).
 pub fn key_identifier(key: &PublicKey) -> Vec<u8> {
     let mut identifier = Hash::Sha256.digest(key.bits()).bytes().to_vec();
@@ -196,8 +224,56 @@ fn encode(what: &'static str, value: &impl Encode) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn no_expiry_is_the_last_second_of_9999() {
-        assert_eq!(super::rfc3339(super::no_expiry()), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(no_expiry()), "9999-12-31T23:59:59Z");
+    }
+
+    /// RFC 5280 section 4.1.2.5: two forms, and nothing that X.680 allows beside them.
+    #[test]
+    fn times_are_real_and_in_one_form() {
+        let read = |tag, text: &str| decode_time(AnyRef::new(tag, text.as_bytes()).unwrap()).ok().map(rfc3339);
+        for (tag, text, time) in [
+            (Tag::UtcTime, "500101000000Z", "1950-01-01T00:00:00Z"),
+            (Tag::UtcTime, "491231235959Z", "2049-12-31T23:59:59Z"),
+            (Tag::UtcTime, "000229120000Z", "2000-02-29T12:00:00Z"),
+            (Tag::GeneralizedTime, "19990101120000Z", "1999-01-01T12:00:00Z"),
+            (Tag::GeneralizedTime, "20500101000000Z", "2050-01-01T00:00:00Z"),
+            (Tag::GeneralizedTime, "99991231235959Z", "9999-12-31T23:59:59Z"),
+            (Tag::GeneralizedTime, "00000101000000Z", "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(read(tag, text).as_deref(), Some(time));
+        }
+        for (tag, text) in [
+            (Tag::UtcTime, "5001010000Z"),
+            (Tag::UtcTime, "500101000000"),
+            (Tag::UtcTime, "500101000000+0000"),
+            (Tag::UtcTime, "500101000000z"),
+            (Tag::UtcTime, "19500101000000Z"),
+            (Tag::UtcTime, "250229000000Z"),
+            (Tag::UtcTime, "250431000000Z"),
+            (Tag::UtcTime, "251301000000Z"),
+            (Tag::UtcTime, "250001000000Z"),
+            (Tag::UtcTime, "250100000000Z"),
+            (Tag::UtcTime, "250101240000Z"),
+            (Tag::UtcTime, "250101006000Z"),
+            (Tag::UtcTime, "250101000060Z"),
+            (Tag::UtcTime, "-50101000000Z"),
+            (Tag::UtcTime, ""),
+            (Tag::UtcTime, "Z"),
+            (Tag::GeneralizedTime, "20500101000000"),
+            (Tag::GeneralizedTime, "20500101000000.0Z"),
+            (Tag::GeneralizedTime, "20500101000000,5Z"),
+            (Tag::GeneralizedTime, "20500101000000+0100"),
+            (Tag::GeneralizedTime, "205001010000Z"),
+            (Tag::GeneralizedTime, "500101000000Z"),
+            (Tag::GeneralizedTime, "20500101000000000000000000000000Z"),
+            (Tag::GeneralizedTime, "21000229000000Z"),
+            (Tag::Utf8String, "20500101000000Z"),
+        ] {
+            assert_eq!(read(tag, text), None, "{text}");
+        }
     }
 }

@@ -1,17 +1,21 @@
-//! Distinguished names: written from text in the order given, read and compared by their original bytes.
+//! Distinguished names: written from text in the order given, kept as their original bytes, compared by these or by the
+//! rules of RFC 5280.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::{rfc3280, rfc4519};
 use der::asn1::{Any, AnyRef, Ia5StringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
-use der::{Decode, Tag, Tagged};
+use der::{Decode, Encode, Tag, Tagged};
+use stringprep::x520prep;
 use x509_cert::attr::AttributeTypeAndValue;
-use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Name;
 
 use super::{Error, encode, members};
-use crate::files;
+use crate::files::{self, to_hex};
+
+/// What errors call it.
+const WHAT: &str = "the name";
 
 /// A distinguished name, kept as its DER bytes.
 ///
@@ -20,10 +24,36 @@ use crate::files;
 /// RelativeDistinguishedName ::= SET SIZE (1..MAX) OF AttributeTypeAndValue
 /// ```
 ///
-/// Equality compares bytes: a CA copies its own subject into what it issues.
+/// Equality compares bytes: a CA copies its own subject into what it issues. [`Name::matches`] compares as a verifier has
+/// to.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name {
     der: Vec<u8>,
+    canonical: Canonical,
+}
+
+/// A name in the form by which names compare (RFC 5280 section 7.1): relative names in order, each its attributes in any
+/// order, each of these by its type and its prepared value.
+///
+/// Every part has its length in front of it, so that the names below another are those that start with its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Canonical(Vec<u8>);
+
+impl Canonical {
+    fn of(relative_names: &[RelativeName<'_>]) -> Self {
+        let mut canonical = Vec::new();
+        for relative_name in relative_names {
+            let mut attributes: Vec<Vec<u8>> = relative_name.iter().map(canonical_attribute).collect();
+            attributes.sort_unstable();
+            put(&mut canonical, &attributes.concat());
+        }
+        Self(canonical)
+    }
+
+    /// Whether this is the name `other`, or one below it.
+    pub fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
 }
 
 /// An attribute that has its relative distinguished name to itself.
@@ -45,8 +75,8 @@ impl Attribute {
         let encoded = attribute_value(oid, value)?;
         let tag = encoded.tag();
         let rdn = SetOfVec::try_from(vec![AttributeTypeAndValue { oid, value: encoded }]);
-        let rdn = rdn.map_err(|_| Error::Malformed { what: "the name" })?;
-        Ok(Self { oid, value: value.to_owned(), tag, relative_name: encode("the name", &rdn)? })
+        let rdn = rdn.map_err(|_| Error::Malformed { what: WHAT })?;
+        Ok(Self { oid, value: value.to_owned(), tag, relative_name: encode(WHAT, &rdn)? })
     }
 }
 
@@ -103,16 +133,13 @@ impl Name {
 
     /// The name without attributes.
     pub fn empty() -> Self {
-        Self { der: vec![0x30, 0x00] }
+        Self { der: vec![0x30, 0x00], canonical: Canonical(Vec::new()) }
     }
 
-    /// Takes the DER bytes of a name from a certificate or request.
+    /// Takes the DER bytes of a name from a certificate or request. All of them must be read: what one reader does not see
+    /// in a name is seen by another.
     pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
-        let malformed = Error::Malformed { what: "the name" };
-        match X509Name::from_der(der) {
-            Ok(([], _)) => Ok(Self { der: der.to_vec() }),
-            _ => Err(malformed),
-        }
+        Ok(Self { der: der.to_vec(), canonical: Canonical::of(&relative_names(der)?) })
     }
 
     /// Builds a name of single-valued RDNs in the order given; an attribute may come several times.
@@ -127,25 +154,18 @@ impl Name {
     /// Puts relative distinguished names together, each in its DER encoding.
     pub(super) fn from_relative_names(names: &[Vec<u8>]) -> Result<Self, Error> {
         let content = names.concat();
-        let name = AnyRef::new(Tag::Sequence, &content).map_err(|_| Error::Malformed { what: "the name" })?;
-        Ok(Self { der: encode("the name", &name)? })
+        let name = AnyRef::new(Tag::Sequence, &content).map_err(|_| Error::Malformed { what: WHAT })?;
+        Self::from_der(&encode(WHAT, &name)?)
     }
 
     /// The attributes in order, each with its original bytes. An RDN of several attributes is refused, as is a value
     /// that is no UTF8String, PrintableString or IA5String: what an allow-list is about must be what every peer reads.
     pub(super) fn single_valued(&self) -> Result<Vec<Attribute>, Error> {
-        const WHAT: &str = "the name";
-        let malformed = |_| Error::Malformed { what: WHAT };
-        let attribute = |relative_name: &[u8]| {
-            let [attribute] = members(relative_name, Tag::Set, WHAT)?[..] else {
+        let attribute = |(attributes, relative_name): (RelativeName<'_>, &[u8])| {
+            let [(oid, value)] = attributes[..] else {
                 let (value, why) = (self.to_string(), "has two attributes in one place, which no device profile has");
                 return Err(Error::Value { what: "subject", value, why });
             };
-            let [oid, value] = members(attribute, Tag::Sequence, WHAT)?[..] else {
-                return Err(Error::Malformed { what: WHAT });
-            };
-            let oid = ObjectIdentifier::from_der(oid).map_err(malformed)?;
-            let value = AnyRef::from_der(value).map_err(malformed)?;
             let text = match value.tag() {
                 Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => std::str::from_utf8(value.value()).ok(),
                 _ => None,
@@ -155,7 +175,8 @@ impl Name {
             let text = text.ok_or_else(refuse)?.to_owned();
             Ok(Attribute { oid, value: text, tag: value.tag(), relative_name: relative_name.to_vec() })
         };
-        members(&self.der, Tag::Sequence, WHAT)?.into_iter().map(attribute).collect()
+        let encodings = members(&self.der, Tag::Sequence, WHAT)?;
+        relative_names(&self.der)?.into_iter().zip(encodings).map(attribute).collect()
     }
 
     /// Reads attributes written as `O=Acme, OU=a, OU=b, CN=x`: in the order of the encoding, the reverse of RFC 4514.
@@ -204,45 +225,23 @@ impl Name {
         self.relative_names().into_iter().flatten().collect()
     }
 
-    fn relative_names(&self) -> Vec<Vec<(ObjectIdentifier, String)>> {
-        let Ok((_, name)) = X509Name::from_der(&self.der) else { return Vec::new() };
-        let attribute = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-            let oid = ObjectIdentifier::from_bytes(attribute.attr_type().as_bytes()).ok()?;
-            let text = attribute.as_str().map(str::to_owned).ok().or_else(|| decode_text(attribute.attr_value()));
-            let text = text.unwrap_or_else(|| {
-                attribute.as_slice().iter().fold("#".to_owned(), |hex, byte| hex + &format!("{byte:02x}"))
-            });
-            Some((oid, text))
-        };
-        name.iter_rdn().map(|rdn| rdn.iter().filter_map(attribute).collect()).collect()
-    }
-}
-
-/// A name in the form by which names compare (RFC 5280 section 7.1): relative names in order, each its attributes in any
-/// order, strings but for their type, case and spacing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Canonical(Vec<Vec<(Vec<u8>, Vec<u8>)>>);
-
-impl Name {
     /// Whether both are the same name by the rules of RFC 5280 section 7.1.
     pub fn matches(&self, other: &Self) -> bool {
-        self.der == other.der || self.canonical() == other.canonical()
+        self.canonical == other.canonical
     }
 
     /// The form by which names compare.
-    pub(super) fn canonical(&self) -> Canonical {
-        let relative_name = |attributes: Vec<(ObjectIdentifier, String)>| {
-            let mut attributes: Vec<_> = attributes
-                .into_iter()
-                .map(|(oid, value)| {
-                    let words: Vec<_> = value.split_whitespace().map(str::to_lowercase).collect();
-                    (oid.as_bytes().to_vec(), words.join(" ").into_bytes())
-                })
-                .collect();
-            attributes.sort();
-            attributes
+    pub(super) fn canonical(&self) -> &Canonical {
+        &self.canonical
+    }
+
+    fn relative_names(&self) -> Vec<Vec<(ObjectIdentifier, String)>> {
+        let attribute = |(oid, value): (ObjectIdentifier, AnyRef<'_>)| {
+            let text = text(value).map_or_else(|| format!("#{}", to_hex(value.value())), Cow::into_owned);
+            (oid, text)
         };
-        Canonical(self.relative_names().into_iter().map(relative_name).collect())
+        let names = relative_names(&self.der).expect("a name is read when it is made");
+        names.into_iter().map(|attributes| attributes.into_iter().map(attribute).collect()).collect()
     }
 }
 
@@ -279,18 +278,99 @@ impl fmt::Debug for Name {
     }
 }
 
-/// TeletexString as Latin-1, BMPString and UniversalString by code point: for display, never for comparison.
-fn decode_text(value: &x509_parser::asn1_rs::Any<'_>) -> Option<String> {
-    use x509_parser::asn1_rs::Tag;
+/// The attributes that stand in one place of a name: one, as a rule.
+type RelativeName<'a> = Vec<(ObjectIdentifier, AnyRef<'a>)>;
+
+fn relative_names(der: &[u8]) -> Result<Vec<RelativeName<'_>>, Error> {
+    let malformed = || Error::Malformed { what: WHAT };
+    let attribute = |attribute| {
+        let [oid, value] = members(attribute, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
+        let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
+        Ok((oid, AnyRef::from_der(value).map_err(|_| malformed())?))
+    };
+    let relative_name = |relative_name| match members(relative_name, Tag::Set, WHAT)? {
+        attributes if attributes.is_empty() => Err(malformed()),
+        attributes => attributes.into_iter().map(attribute).collect(),
+    };
+    members(der, Tag::Sequence, WHAT)?.into_iter().map(relative_name).collect()
+}
+
+/// Attributes compare by type and by prepared text, whatever the type of the string. A value that is no text, or cannot be
+/// prepared, compares by its encoding.
+fn canonical_attribute((oid, value): &(ObjectIdentifier, AnyRef<'_>)) -> Vec<u8> {
+    let mut canonical = Vec::new();
+    put(&mut canonical, oid.as_bytes());
+    let (text, encoding) = match text(*value).and_then(|text| prepare(&text)) {
+        Some(text) => (text, Vec::new()),
+        None => (String::new(), value.to_der().expect("what was read can be written")),
+    };
+    put(&mut canonical, text.as_bytes());
+    put(&mut canonical, &encoding);
+    canonical
+}
+
+fn put(canonical: &mut Vec<u8>, part: &[u8]) {
+    canonical.extend(part.len().to_be_bytes());
+    canonical.extend(part);
+}
+
+/// The text of a string, where its octets are what its type says. TeletexString is read as Latin-1, which is what its
+/// writers mean.
+fn text(value: AnyRef<'_>) -> Option<Cow<'_, str>> {
     match value.tag() {
-        Tag::T61String => Some(value.data.iter().copied().map(char::from).collect()),
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => {
+            std::str::from_utf8(value.value()).ok().map(Cow::Borrowed)
+        }
+        Tag::TeletexString => Some(value.value().iter().copied().map(char::from).collect()),
         Tag::BmpString => {
-            let units: Vec<u16> =
-                value.data.chunks(2).map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
-            Some(String::from_utf16_lossy(&units))
+            let (units, rest) = value.value().as_chunks();
+            let units: Vec<u16> = units.iter().copied().map(u16::from_be_bytes).collect();
+            String::from_utf16(&units).ok().filter(|_| rest.is_empty()).map(Cow::Owned)
         }
         _ => None,
     }
+}
+
+/// Prepares a string for comparison but for case and spacing (RFC 4518 section 2, as RFC 5280 section 7.1 asks). Attributes
+/// whose rules say less, domainComponent and emailAddress, are of ASCII, where it comes to the same.
+///
+/// `None` where it has a character that may not be compared.
+fn prepare(text: &str) -> Option<String> {
+    let folded = if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        text.to_ascii_lowercase()
+    } else {
+        let visible: String = text.chars().filter(|c| !is_format(*c)).collect();
+        // Case is folded, then the string normalized: x520prep does one or the other.
+        let folded = x520prep(&visible, true).ok()?;
+        x520prep(&folded, false).ok()?.into_owned()
+    };
+    let mut prepared = String::with_capacity(folded.len());
+    for word in folded.split(' ').filter(|word| !word.is_empty()) {
+        if !prepared.is_empty() {
+            prepared.push(' ');
+        }
+        prepared.push_str(word);
+    }
+    Some(prepared)
+}
+
+/// The format characters that RFC 4518 section 2.2 maps to nothing; x520prep drops the control characters alone.
+fn is_format(c: char) -> bool {
+    matches!(
+        c,
+        '\u{6dd}'
+            | '\u{70f}'
+            | '\u{180e}'
+            | '\u{200c}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2063}'
+            | '\u{206a}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
 }
 
 fn attribute_value(oid: ObjectIdentifier, value: &str) -> Result<Any, Error> {
@@ -347,7 +427,122 @@ mod tests {
             oid: Name::COMMON_NAME,
             value: Any::from(Utf8StringRef::new("a\n\u{1b}[2J\u{202e}").unwrap()),
         }]);
-        let name = Name { der: encode("name", &vec![rdn.unwrap()]).unwrap() };
+        let name = Name::from_der(&encode("name", &vec![rdn.unwrap()]).unwrap()).unwrap();
         assert_eq!(name.to_string(), "CN=a\\n\\u{1b}[2J\\u{202e}");
+    }
+
+    /// A name of relative names, each of attributes that are a type, the tag of a string, and its octets.
+    fn encoded(relative_names: &[&[(ObjectIdentifier, u8, &[u8])]]) -> Name {
+        let value = |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+        let attribute = |(oid, tag, octets): &(ObjectIdentifier, u8, &[u8])| {
+            value(0x30, &[value(0x06, oid.as_bytes()), value(*tag, octets)].concat())
+        };
+        let relative_name =
+            |attributes: &&[_]| value(0x31, &attributes.iter().map(attribute).collect::<Vec<_>>().concat());
+        Name::from_der(&value(0x30, &relative_names.iter().map(relative_name).collect::<Vec<_>>().concat())).unwrap()
+    }
+
+    fn common_name(tag: u8, octets: &[u8]) -> Name {
+        encoded(&[&[(rfc4519::CN, tag, octets)]])
+    }
+
+    const UTF8: u8 = 12;
+    const PRINTABLE: u8 = 19;
+    const TELETEX: u8 = 20;
+    const IA5: u8 = 22;
+    const BMP: u8 = 30;
+
+    /// Case, spacing and the type of the string do not count (RFC 5280 section 7.1), nor what RFC 4518 section 2 takes away
+    /// or composes.
+    #[test]
+    fn strings_match_as_prepared() {
+        for (tag, octets, text) in [
+            (PRINTABLE, &b"acme  GMBH "[..], "Acme GmbH"),
+            (IA5, b" acme gmbh", "Acme GmbH"),
+            (TELETEX, b"M\xfcller", "M\u{fc}ller"),
+            (BMP, b"\0M\0\xfc\0l\0l\0e\0r", "m\u{dc}ller"),
+            (UTF8, "Mu\u{308}ller".as_bytes(), "M\u{fc}ller"),
+            (UTF8, "MU\u{308}LLER".as_bytes(), "m\u{fc}ller"),
+            (UTF8, "STRASSE".as_bytes(), "stra\u{df}e"),
+            (UTF8, "a\tb\u{a0}\u{2003}c".as_bytes(), "A B C"),
+            (UTF8, "Ac\u{200b}m\u{ad}e\u{200d}\u{feff}\0".as_bytes(), "acme"),
+            (UTF8, "\u{ff21}\u{fb03}x".as_bytes(), "Affix"),
+        ] {
+            let name = common_name(tag, octets);
+            assert!(name.matches(&common_name(UTF8, text.as_bytes())), "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn different_names_do_not_match() {
+        for (one, other) in [
+            ("ab", "a b"),
+            ("ab", "abc"),
+            ("\u{e9}", "e"),
+            ("\u{131}", "i"),
+            ("\u{430}", "a"),
+            ("A\u{e000}", "a\u{e000}"),
+        ] {
+            assert!(!common_name(UTF8, one.as_bytes()).matches(&common_name(UTF8, other.as_bytes())), "{one} {other}");
+        }
+        // What cannot be prepared, or is no text, is the same as itself alone.
+        for (tag, octets) in [(UTF8, &b"a\xff"[..]), (BMP, b"\0a\0"), (BMP, b"\xd8\0"), (4, b"a")] {
+            assert!(common_name(tag, octets).matches(&common_name(tag, octets)));
+            assert!(!common_name(tag, octets).matches(&common_name(TELETEX, octets)), "{tag}");
+        }
+        let name = |text: &str| Name::new(&Name::parse(text).unwrap()).unwrap();
+        assert!(!name("CN=a, O=b").matches(&name("O=b, CN=a")));
+        assert!(!name("CN=a").matches(&name("O=a")));
+        assert!(!name("CN=a").matches(&name("CN=a, CN=a")));
+        assert!(!name("CN=a").matches(&Name::empty()));
+    }
+
+    /// RFC 5280 section 7.1 for sets of attributes; sections 7.3 and 4.1.2.6 for domainComponent and emailAddress.
+    #[test]
+    fn attributes_of_one_relative_name_match_in_any_order() {
+        let (one, other) = ((rfc4519::CN, UTF8, &b"a"[..]), (rfc4519::OU, UTF8, &b"b"[..]));
+        assert!(encoded(&[&[one, other]]).matches(&encoded(&[&[other, one]])));
+        assert!(!encoded(&[&[one, other]]).matches(&encoded(&[&[one], &[other]])));
+        let name = |text: &str| Name::new(&Name::parse(text).unwrap()).unwrap();
+        assert!(name("DC=Example").matches(&name("DC=eXAMPLE")));
+        assert!(name("emailAddress=root@example.com").matches(&name("emailAddress=Root@EXAMPLE.com")));
+    }
+
+    #[test]
+    fn a_name_starts_with_those_above_it() {
+        let name = |text: &str| Name::new(&Name::parse(text).unwrap()).unwrap();
+        let below = |one: &str, other: &str| name(one).canonical().starts_with(name(other).canonical());
+        assert!(below("O=a, OU=b, CN=c", "O=A, OU=b"));
+        assert!(!below("O=a, OU=b", "O=a, OU=b, CN=c"));
+        assert!(!below("O=a, OU=bc", "O=a, OU=b"));
+        assert!(name("O=a").canonical().starts_with(Name::empty().canonical()));
+    }
+
+    /// No attribute can hide where a reader has stopped.
+    #[test]
+    fn every_byte_of_a_name_is_read() {
+        // SEQUENCE { SET { SEQUENCE { commonName, UTF8String "a" } } }
+        let good = "300c310a30080603550403 0c0161";
+        let read = |hex: &str| Name::from_der(&crate::files::from_hex(&hex.replace(' ', "")).unwrap());
+        assert_eq!(read(good).unwrap().to_string(), "CN=a");
+        for hex in [
+            "300d310a30080603550403 0c0161 00",
+            "300e310a30080603550403 0c0161 3100",
+            "300e310c30080603550403 0c0161 0500",
+            "300e310c300a0603550403 0c0161 0500",
+            "300e310a30080603550403 0c0161 0500",
+            "300c310a30080603550403 0c0261",
+            "300a310830060603550403 0c",
+            "30023100",
+            "300431023000",
+            "3080310a30080603550403 0c0161 0000",
+            "30810c310a30080603550403 0c0161",
+            "310c310a30080603550403 0c0161",
+            "300c300a30080603550403 0c0161",
+            "300c310a30080603550480 0c0161",
+            "",
+        ] {
+            assert!(read(hex).is_err(), "{hex}");
+        }
     }
 }

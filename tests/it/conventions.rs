@@ -314,6 +314,25 @@ fn a_wrong_command_line_is_code_2_in_three_lines() {
     }
 }
 
+/// A key or a certificate that is trusted as it is has no chain: what is asked of one would be asked of nothing.
+#[test]
+fn what_is_asked_of_a_chain_is_refused_where_there_is_none() {
+    let lab = Lab::new();
+    for flag in [
+        "--crl a.crl",
+        "--revocation require",
+        "--policy 1.2.3",
+        "--require-explicit-policy",
+        "--inhibit-policy-mapping",
+        "--inhibit-any-policy",
+    ] {
+        let words = "verify app.bin --as raw --signature app.sig";
+        let name = flag.split(' ').next().unwrap_or_default();
+        lab.refuses(&format!("{words} --public-key fw.pub {flag}"), 2, name);
+        lab.refuses(&format!("{words} --cert fw.pem {flag}"), 2, "--trust");
+    }
+}
+
 #[test]
 fn a_wrong_command_line_names_the_help_of_its_command() {
     let lab = Lab::new();

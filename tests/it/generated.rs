@@ -85,6 +85,7 @@ const PREPARATION: &str = r#"
     bulla keygen --type ed25519 -o ed25519.key
     bulla csr device.key --profile idevid --serial SN-42 -o device.csr
     bulla enroll device.csr --profile idevid --ca acme -o device.pem
+    bulla ca crl acme/device -o device.crl
     bulla enroll --key firmware.key --profile firmware --cn 'Acme 2026' --ca acme -o firmware.pem
     bulla sign app.bin --as raw --key firmware.key -o app.bin.sig
     bulla sign app.bin --as raw --public-key firmware.pub --prepare app
@@ -115,6 +116,9 @@ const PREPARATION: &str = r#"
     printf '%s\n' 'schema = "bulla.profile/1"' 'name = "gateway"' 'extends = "idevid"' \
         'subject = [{ attribute = "serialNumber", value = "{serial}" }, { attribute = "CN", value = "GW-{serial}" }]' \
         '[variables]' 'serial = { type = "text", max-length = 20 }' > gateway.toml
+    printf '{"id":"app.bin","message":"%s","signature":"%s","key":"%s","algorithm":"ecdsa-sha256"}\n' \
+        "$(base64 -w0 app.bin)" "$(base64 -w0 app.bin.sig)" "$(openssl pkey -pubin -in firmware.pub -outform DER | base64 -w0)" \
+        > questions.jsonl
     openssl cms -sign -binary -nodetach -in app.bin -signer firmware.pem -certfile acme/firmware/issuing.pem -inkey firmware.key \
         -outform DER -out app.p7m
 "#;

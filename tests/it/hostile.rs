@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bulla::cms::SignedData;
 use bulla::files::{Document, Kind, documents};
 use bulla::key::{Hash, KeyFile, PrivateKey, PublicKey, Recipient};
+use bulla::x509::ocsp::Answer;
 use bulla::x509::{Certificate, CertificateList, Profile, Request, lint};
 
 use crate::harness::{Lab, Run};
@@ -73,6 +74,11 @@ fn read_document(document: Document) {
             let _ = Request::from_der(&document.der).map(|request| (request.alt_names(), request.prove()));
         }
         Kind::Crl => drop(CertificateList::from_der(&document.der)),
+        Kind::OcspResponse => {
+            if let Ok(Answer::Response(response)) = Answer::from_der(&document.der) {
+                let _ = (response.scheme(), response.certificates.iter().any(|each| response.responder.names(each)));
+            }
+        }
         Kind::Cms => {
             let message = SignedData::from_bytes(&document.der);
             for signer in message.iter().flat_map(|message| &message.signers) {
@@ -289,7 +295,15 @@ fn inspect_survives_monsters() {
             run.exits(1);
         }
         // As PEM the promise of a label is believed until the content is read.
-        for kind in [Kind::Certificate, Kind::Request, Kind::Crl, Kind::Cms, Kind::Pkcs8Key, Kind::PublicKey] {
+        for kind in [
+            Kind::Certificate,
+            Kind::Request,
+            Kind::Crl,
+            Kind::OcspResponse,
+            Kind::Cms,
+            Kind::Pkcs8Key,
+            Kind::PublicKey,
+        ] {
             lab.survives(name, Document::to_pem(kind, &bytes).as_bytes());
         }
     }

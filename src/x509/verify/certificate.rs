@@ -1,9 +1,12 @@
 //! What must hold of every certificate by itself, whoever issued it: the profile of RFC 5280 section 4.
 
+use std::collections::HashSet;
+
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use x509_cert::ext::pkix::{KeyUsages, PolicyConstraints};
+use x509_cert::ext::pkix::KeyUsages;
 
+use super::policies::Statement;
 use super::refusal::name;
 use super::{Certificate, Purpose, Refusal, Rules, rfc3339};
 use crate::key::algorithm::oid_name;
@@ -22,6 +25,10 @@ const JUDGED: [ObjectIdentifier; 10] = [
     rfc5280::ID_CE_INHIBIT_ANY_POLICY,
     rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
 ];
+
+/// Longest name in DER. The text of the longest attribute that is not bound tighter has 32768 characters (RFC 5280 appendix
+/// A.1, ub-name).
+const NAME_LIMIT: usize = 32 << 10;
 
 /// Version, serial number, names, extensions and key, then the validity.
 pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -> Result<(), Refusal> {
@@ -43,8 +50,12 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     if certificate.issuer().is_empty() {
         return refuse("its issuer has no name");
     }
-    for (index, extension) in certificate.extensions().iter().enumerate() {
-        if certificate.extensions()[..index].iter().any(|earlier| earlier.oid == extension.oid) {
+    if [certificate.issuer(), certificate.subject()].iter().any(|name| name.der().len() > NAME_LIMIT) {
+        return refuse("it has a name that is longer than 32 KiB");
+    }
+    let mut seen = HashSet::new();
+    for extension in certificate.extensions() {
+        if !seen.insert(extension.oid) {
             return refuse("it has an extension twice");
         }
         if extension.critical && !JUDGED.contains(&extension.oid) {
@@ -53,6 +64,10 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     }
     let constraints = certificate.basic_constraints().map_err(&unreadable)?;
     let is_ca = constraints.as_ref().is_some_and(|constraints| constraints.ca);
+    // Section 4.2.1.9 MUST NOT.
+    if !is_ca && constraints.is_some_and(|constraints| constraints.path_len_constraint.is_some()) {
+        return refuse("its basicConstraints have a pathLen, and it is no CA");
+    }
     let usage = certificate.key_usage().map_err(&unreadable)?;
     if usage.is_some_and(|usage| usage.0.is_empty()) {
         return refuse("its keyUsage is empty");
@@ -70,12 +85,12 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     names(certificate)?;
     identifiers(certificate, is_ca)?;
     if is_ca {
-        of_ca(certificate, rules)?;
+        of_ca(certificate, is_anchor, rules)?;
     } else if certificate.extension(rfc5280::ID_CE_NAME_CONSTRAINTS).is_some() {
         // Section 4.2.1.10 MUST.
         return refuse("it has nameConstraints, and is no CA");
     }
-    policies(certificate)?;
+    Statement::of(certificate)?;
     rules
         .strength
         .of_key(&certificate.public_key().map_err(|error| Refusal::key(certificate, error))?)
@@ -114,13 +129,15 @@ fn identifiers(certificate: &Certificate, is_ca: bool) -> Result<(), Refusal> {
 }
 
 /// What holds for CAs alone.
-fn of_ca(certificate: &Certificate, rules: &Rules) -> Result<(), Refusal> {
+fn of_ca(certificate: &Certificate, is_anchor: bool, rules: &Rules) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::malformed(certificate, why));
     if certificate.subject().is_empty() {
         return refuse("it is a CA without a name");
     }
     let is_critical = |oid| certificate.extension(oid).is_none_or(|extension| extension.critical);
-    if !is_critical(rfc5280::ID_CE_BASIC_CONSTRAINTS) {
+    // Section 4.2.1.9 MUST, held to where the user chose the certificate. Between, section 6.1.4 (k) asks for cA alone, and
+    // CAs of RFC 2459's time are not critical (PKITS 4.6.4).
+    if is_anchor && !is_critical(rfc5280::ID_CE_BASIC_CONSTRAINTS) {
         return refuse("its basicConstraints are not critical");
     }
     // Section 4.2.1.10 MUST. The Baseline Requirements section 7.1.2.5.2 allow what old software asks for.
@@ -130,27 +147,12 @@ fn of_ca(certificate: &Certificate, rules: &Rules) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The extensions that constrain policies (sections 4.2.1.11 and 4.2.1.14 MUST).
-fn policies(certificate: &Certificate) -> Result<(), Refusal> {
-    let refuse = |why: &str| Err(Refusal::malformed(certificate, why));
-    for (oid, why) in [
-        (rfc5280::ID_CE_POLICY_CONSTRAINTS, "its policyConstraints are not critical"),
-        (rfc5280::ID_CE_INHIBIT_ANY_POLICY, "its inhibitAnyPolicy is not critical"),
-    ] {
-        if certificate.extension(oid).is_some_and(|extension| !extension.critical) {
-            return refuse(why);
-        }
-    }
-    match certificate.policy_constraints().map_err(Refusal::unreadable(certificate))? {
-        Some(PolicyConstraints { require_explicit_policy: None, inhibit_policy_mapping: None }) => {
-            refuse("its policyConstraints are empty")
-        }
-        _ => Ok(()),
-    }
-}
-
 fn validity(certificate: &Certificate, rules: &Rules) -> Result<(), Refusal> {
     let (from, until, at) = (certificate.not_before(), certificate.not_after(), rules.at);
+    // X.509 knows no year before 1950.
+    if from.year() < 1950 {
+        return Err(Refusal::malformed(certificate, "it begins before 1950"));
+    }
     if from > until {
         return Err(Refusal::malformed(certificate, "it ends before it begins"));
     }

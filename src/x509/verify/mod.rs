@@ -3,12 +3,14 @@
 //! * [`path`] finds a chain and checks all of it; [`leaf_alone`] says what can be said without an issuer.
 //! * [`Rules`] are what must hold; [`Refusal`] is why something does not.
 //! * What holds for each certificate by itself is in `certificate`, for the use of the leaf in `purpose`, between
-//!   certificates in `search`, `constraints`, `policies` and `revocation`.
+//!   certificates in `search`, `constraints` and `policies`; what tells of revocation in `revocation`, `lists` and
+//!   `responses`.
 //!
 //! A trust anchor is held to the same rules as any CA: it has to be valid, and what it constrains itself to binds what
 //! hangs below it (RFC 5937). Its own signature alone is not looked at.
 
 use const_oid::ObjectIdentifier;
+use x509_cert::ext::pkix::KeyUsages;
 
 use super::{AltName, Certificate, Chain, Error, Reason, Time, rfc3339};
 use crate::key::{Hash, KeyType, PublicKey, Scheme};
@@ -16,10 +18,13 @@ use crate::key::{Hash, KeyType, PublicKey, Scheme};
 mod certificate;
 mod constraints;
 mod identity;
+mod lists;
 mod policies;
 mod purpose;
 mod refusal;
+mod responses;
 mod revocation;
+mod scope;
 mod search;
 mod webpki;
 
@@ -136,8 +141,9 @@ impl Strength {
 pub struct Path {
     /// The certificates, leaf to anchor.
     pub chain: Chain,
-    /// The policies under which the leaf was issued, as far as its anchor allows and the user asked for (RFC 5280
-    /// section 6.1.6); anyPolicy among them stands for every one.
+    /// The acceptable policies that hold for the whole path: the user-constrained set (RFC 5280 section 6.1.6), sorted, in
+    /// the terms of the anchor, before any mapping. Empty only where none is required. anyPolicy is among them where any
+    /// is acceptable and every certificate has it, and stands for all others.
     pub policies: Vec<ObjectIdentifier>,
     /// What is known of the revocation of each certificate but the anchor, leaf first; none where that was not asked.
     pub standings: Vec<Standing>,
@@ -150,9 +156,10 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
     leaf_alone(leaf, rules)?;
     let mut budget = search::Budget::default();
     let offered = search::Offered { untrusted, anchors };
+    let evidence = revocation::Evidence::new(leaf, offered, rules);
     let judge = |path: &[&Certificate], budget: &mut search::Budget| {
-        let policies = policies::process(path, &rules.policies)?;
-        let standings = revocation::judge(path, offered, rules, budget)?;
+        let policies = policies::process(path, &rules.policies, budget)?;
+        let standings = evidence.judge(path, budget)?;
         Ok((policies, standings))
     };
     let (certificates, (policies, standings)) = search::build(leaf, offered, rules, &mut budget, judge)?;
@@ -162,7 +169,19 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
     Ok(Path { chain, policies, standings })
 }
 
+/// Whether the key of a certificate may make signatures over data, as far as its keyUsage tells (RFC 5280 section 4.2.1.3).
+pub fn may_sign(certificate: &Certificate) -> Result<(), Refusal> {
+    match certificate.key_usage().map_err(Refusal::unreadable(certificate))? {
+        Some(usage) if !usage.0.contains(KeyUsages::DigitalSignature) => {
+            Err(Refusal::purpose(certificate, Purpose::Any, "keyUsage lacks digitalSignature"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks a leaf by itself: what can be said without its issuer. Used for a certificate that is trusted as it is.
+///
+/// Policies hold for a path: of them only the encoding is checked here, whatever the rules ask for.
 pub fn leaf_alone(leaf: &Certificate, rules: &Rules) -> Result<(), Refusal> {
     certificate::check(leaf, false, rules)?;
     rules.purpose.of_leaf(leaf)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{AltName, Certificate, DEPTH_LIMIT, Error, Purpose, Reason, Time, rfc3339};
 use crate::files;
-use crate::x509::colon_hex;
+use crate::x509::{Name, colon_hex};
 
 /// Why a chain or a certificate is refused. Later variants are more telling: of several, the last is reported.
 ///
@@ -31,8 +31,10 @@ pub enum Refusal {
     Extension { certificate: String, extension: String },
     /// The issuer may not issue.
     NotCa { certificate: String, why: &'static str },
-    /// More certificates follow than the path length allows.
-    PathLength { certificate: String },
+    /// There are more CAs between an issuer and the leaf than it allows.
+    PathLength { certificate: String, allowed: u8, found: usize },
+    /// There are more CAs between the leaf and its anchor than the rules allow.
+    LongerThanAsked { certificate: String, allowed: u8, found: usize },
     /// A name is outside what an issuer may vouch for.
     NameConstraint { certificate: String, why: String },
     /// The certificate policies do not hold.
@@ -65,7 +67,7 @@ impl Refusal {
             Self::Extension { .. } => "critical-extension",
             Self::KeyIdentifier { .. } => "key-identifier",
             Self::NotCa { .. } => "not-a-ca",
-            Self::PathLength { .. } => "path-length",
+            Self::PathLength { .. } | Self::LongerThanAsked { .. } => "path-length",
             Self::NameConstraint { .. } => "name-constraint",
             Self::Policy { .. } => "policy",
             Self::Purpose { .. } => "purpose",
@@ -75,6 +77,11 @@ impl Refusal {
             Self::RevocationUnknown { .. } => "revocation-unknown",
             Self::Revoked { .. } => "revoked",
         }
+    }
+
+    pub(super) fn no_issuer(certificate: &Certificate) -> Self {
+        let issuer = shown(certificate.issuer()).unwrap_or_else(|| "a name too long to show".to_owned());
+        Self::NoIssuer { certificate: name(certificate), issuer }
     }
 
     pub(super) fn malformed(certificate: &Certificate, why: impl fmt::Display) -> Self {
@@ -114,8 +121,14 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoIssuer { certificate, issuer } if certificate == issuer => {
+                write!(
+                    f,
+                    "the chain ends in {certificate}, which names itself as issuer; no other trusted certificate issued it"
+                )
+            }
             Self::NoIssuer { certificate, issuer } => {
-                write!(f, "no trusted certificate issued {certificate} (its issuer is {issuer})")
+                write!(f, "no trusted certificate issued {certificate}; its issuer, {issuer}, is missing")
             }
             Self::TooComplex { what, limit } => write!(f, "no chain was found within {limit} {what}"),
             Self::TooDeep => write!(f, "the chain has more than {DEPTH_LIMIT} certificates"),
@@ -135,7 +148,12 @@ impl fmt::Display for Refusal {
                 write!(f, "{certificate} names another key of its issuer (authorityKeyIdentifier)")
             }
             Self::NotCa { certificate, why } => write!(f, "{certificate} may not issue certificates: {why}"),
-            Self::PathLength { certificate } => write!(f, "{certificate} allows fewer CAs below it (pathLen)"),
+            Self::PathLength { certificate, allowed, found } => {
+                write!(f, "{certificate} may have {allowed} CAs below it (pathLen), and has {found}")
+            }
+            Self::LongerThanAsked { certificate, allowed, found } => {
+                write!(f, "{certificate} may have {allowed} CAs between it and a trusted one, and has {found}")
+            }
             Self::NameConstraint { certificate, why } => {
                 write!(f, "{certificate} has a name that its issuers may not vouch for: {why}")
             }
@@ -160,10 +178,18 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// How a refusal names a certificate: by its subject, else by its serial number.
+/// Longest name in DER that a refusal repeats: what it says is one line for people.
+const SHOWN_LIMIT: usize = 1024;
+
+fn shown(name: &Name) -> Option<String> {
+    (name.der().len() <= SHOWN_LIMIT).then(|| files::printable(&name.to_string()))
+}
+
+/// How a refusal names a certificate: by its subject, else by its serial number, where they are short enough.
 pub(super) fn name(certificate: &Certificate) -> String {
-    if certificate.subject().is_empty() {
-        return format!("the certificate with serial {}", colon_hex(certificate.serial()));
-    }
-    files::printable(&certificate.subject().to_string())
+    let subject = Some(certificate.subject()).filter(|subject| !subject.is_empty()).and_then(shown);
+    subject.unwrap_or_else(|| match certificate.serial() {
+        serial if serial.len() <= 20 => format!("the certificate with serial {}", colon_hex(serial)),
+        _ => "a certificate without a short name".to_owned(),
+    })
 }

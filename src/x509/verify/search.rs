@@ -1,55 +1,79 @@
-//! Building a path: depth first from the leaf, over every certificate that may have issued the last one, within a budget.
+//! Building a path: from the leaf over every certificate that may have issued the last one, the shortest paths first, within
+//! a budget.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use x509_cert::ext::pkix::KeyUsages;
 
 use super::constraints::NameConstraints;
 use super::refusal::name;
 use super::{Anchors, Certificate, DEPTH_LIMIT, PublicKey, Refusal, Rules, certificate};
-use crate::x509::name::Canonical;
+use crate::x509::Name;
 
 /// What one question may cost: whoever is judged chooses the certificates.
 pub(super) struct Budget {
     signatures: usize,
     certificates: usize,
     comparisons: usize,
+    policies: usize,
 }
 
 impl Budget {
     /// Signatures checked: rustls-webpki's bound (`rustls/webpki src/verify_cert.rs`, `Budget`), some ten milliseconds.
     const SIGNATURES: usize = 100;
-    /// Certificates that a path is extended by, kept or not. Every subset of a loop of ten CAs is 1023 paths; more is
-    /// an attack.
+    /// Certificates that a path is extended by, kept or not. Every way through four CAs that all vouch for each other is
+    /// 64 of them; more than these is an attack.
     const CERTIFICATES: usize = 10_000;
     /// Names compared with constraints: rustls-webpki's bound, some ten milliseconds.
     const COMPARISONS: usize = 250_000;
+    /// Policies, and their mappings, that certificates have or are expected to have: some tens of milliseconds.
+    const POLICIES: usize = 100_000;
 
     /// Pays for the check of a signature.
     pub fn signature(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.signatures, "signature checks", Self::SIGNATURES)
+        Self::spend(&mut self.signatures, 1, "signature checks", Self::SIGNATURES)
     }
 
     /// Pays for the comparison of a name with a constraint.
     pub fn comparison(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.comparisons, "comparisons of names", Self::COMPARISONS)
+        Self::spend(&mut self.comparisons, 1, "comparisons of names", Self::COMPARISONS)
+    }
+
+    /// Pays for looking at so many policies.
+    pub fn policies(&mut self, count: usize) -> Result<(), Refusal> {
+        Self::spend(&mut self.policies, count, "policies", Self::POLICIES)
     }
 
     fn certificate(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.certificates, "certificates", Self::CERTIFICATES)
+        Self::spend(&mut self.certificates, 1, "certificates", Self::CERTIFICATES)
     }
 
-    fn spend(left: &mut usize, what: &'static str, limit: usize) -> Result<(), Refusal> {
-        *left = left.checked_sub(1).ok_or(Refusal::TooComplex { what, limit })?;
-        Ok(())
+    /// Refuses where one of these is used up, so that a search may have ended early.
+    pub fn is_left(&mut self) -> Result<(), Refusal> {
+        self.signature()?;
+        self.certificate()?;
+        self.comparison()?;
+        self.policies(1)
+    }
+
+    /// What costs more than is left takes the rest with it: a search that went too far does not go on with less.
+    fn spend(left: &mut usize, cost: usize, what: &'static str, limit: usize) -> Result<(), Refusal> {
+        let is_enough = cost <= *left;
+        *left = left.saturating_sub(cost);
+        if is_enough { Ok(()) } else { Err(Refusal::TooComplex { what, limit }) }
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { signatures: Self::SIGNATURES, certificates: Self::CERTIFICATES, comparisons: Self::COMPARISONS }
+        Self {
+            signatures: Self::SIGNATURES,
+            certificates: Self::CERTIFICATES,
+            comparisons: Self::COMPARISONS,
+            policies: Self::POLICIES,
+        }
     }
 }
 
@@ -64,7 +88,8 @@ pub(super) struct Offered<'a> {
 
 /// Finds a path from `leaf`, which is checked already, to an anchor that `judge` accepts as a whole.
 ///
-/// Returns it leaf first, with what `judge` returned; or the most telling of all refusals met.
+/// Returns it leaf first, with what `judge` returned; or the most telling of all refusals met. Of several paths the
+/// shortest is found, and of these the one whose certificates come first.
 pub(super) fn build<'a, T>(
     leaf: &'a Certificate,
     offered: Offered<'a>,
@@ -72,22 +97,39 @@ pub(super) fn build<'a, T>(
     budget: &mut Budget,
     judge: impl FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
 ) -> Result<(Vec<&'a Certificate>, T), Refusal> {
-    let mut search = Search::new(offered, rules, budget, judge);
-    let mut path = vec![leaf];
-    match search.extend(&mut path) {
-        Some(found) => Ok((path, found)),
-        None => Err(search
-            .worst
-            .unwrap_or_else(|| Refusal::NoIssuer { certificate: name(leaf), issuer: leaf.issuer().to_string() })),
+    let graph = Graph::new(leaf, offered);
+    let mut search = Search { graph: &graph, rules, budget, signed: HashMap::new(), worst: None };
+    match search.run(judge) {
+        Ok(Some(found)) => return Ok(found),
+        Ok(None) => {}
+        Err(refusal) => search.note(refusal),
     }
+    Err(search.worst.unwrap_or_else(|| Refusal::no_issuer(leaf)))
 }
 
-/// A certificate that may have issued others.
-struct Issuer<'a> {
+/// The certificates that a path can be built of, each once, the leaf first.
+struct Graph<'a> {
+    nodes: Vec<Node<'a>>,
+    /// Those that have a subject, by its number, the anchors apart. The leaf issues nothing in a path of its own.
+    issuers: HashMap<(usize, Trust), Vec<usize>>,
+}
+
+struct Node<'a> {
     certificate: &'a Certificate,
-    is_anchor: bool,
+    place: usize,
+    trust: Trust,
+    /// Equal names have equal numbers, and so have equal keys.
+    subject: usize,
+    issuer: usize,
+    key: usize,
     /// Looked at when it is first needed: most certificates of a bundle never are.
     means: OnceCell<Means>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Trust {
+    Anchor,
+    Untrusted,
 }
 
 /// What an issuer signs with, and what it may vouch for.
@@ -101,75 +143,122 @@ struct Limits {
     constraints: Option<NameConstraints>,
 }
 
-struct Search<'a, 'b, J> {
-    issuers: Vec<Issuer<'a>>,
-    by_subject: HashMap<Canonical, Vec<usize>>,
+/// The place of the leaf in a graph.
+const LEAF: usize = 0;
+
+impl<'a> Graph<'a> {
+    fn new(leaf: &'a Certificate, offered: Offered<'a>) -> Self {
+        let trusted = offered.anchors.certificates().iter().map(|certificate| (certificate, Trust::Anchor));
+        let untrusted = offered.untrusted.iter().map(|certificate| (certificate, Trust::Untrusted));
+        let mut graph = Self { nodes: Vec::new(), issuers: HashMap::new() };
+        let (mut seen, mut names, mut keys) = (HashSet::new(), HashMap::new(), HashMap::new());
+        for (certificate, trust) in std::iter::once((leaf, Trust::Untrusted)).chain(trusted).chain(untrusted) {
+            if !seen.insert(certificate.der()) {
+                continue;
+            }
+            let mut number = |name: &'a Name| {
+                let next = names.len();
+                *names.entry(name.canonical()).or_insert(next)
+            };
+            let (subject, issuer) = (number(certificate.subject()), number(certificate.issuer()));
+            let next = keys.len();
+            let key = *keys.entry(certificate.spki()).or_insert(next);
+            let place = graph.nodes.len();
+            if place != LEAF {
+                graph.issuers.entry((subject, trust)).or_default().push(place);
+            }
+            graph.nodes.push(Node { certificate, place, trust, subject, issuer, key, means: OnceCell::new() });
+        }
+        graph
+    }
+
+    /// The certificates under the name of the issuer of a path's last one. A certificate is in a path once; this also ends
+    /// loops.
+    fn issuers(&self, path: &[usize], trust: Trust) -> impl Iterator<Item = usize> {
+        let found = self.issuers.get(&(self.last(path).issuer, trust));
+        found.into_iter().flatten().copied().filter(|place| !path.contains(place))
+    }
+
+    fn last(&self, path: &[usize]) -> &Node<'a> {
+        &self.nodes[*path.last().expect("a path starts with the leaf")]
+    }
+
+    fn certificates(&self, path: &[usize]) -> Vec<&'a Certificate> {
+        path.iter().map(|place| self.nodes[*place].certificate).collect()
+    }
+}
+
+struct Search<'a, 'b> {
+    graph: &'b Graph<'a>,
     rules: &'a Rules,
     budget: &'b mut Budget,
-    /// Whether an issuer signed a certificate, once that is known: several paths share a step.
-    signed: HashMap<(*const Certificate, usize), bool>,
-    judge: J,
+    /// Whether a key signed a certificate, once that is known: several paths share a step, several issuers a key.
+    signed: HashMap<(usize, usize), bool>,
     worst: Option<Refusal>,
 }
 
-impl<'a, 'b, J> Search<'a, 'b, J> {
-    fn new(offered: Offered<'a>, rules: &'a Rules, budget: &'b mut Budget, judge: J) -> Self {
-        let trusted = offered.anchors.certificates().iter().map(|certificate| (certificate, true));
-        let untrusted = offered.untrusted.iter().map(|certificate| (certificate, false));
-        let mut issuers: Vec<Issuer<'a>> = Vec::new();
-        let mut by_subject: HashMap<Canonical, Vec<usize>> = HashMap::new();
-        for (certificate, is_anchor) in trusted.chain(untrusted) {
-            let namesakes = by_subject.entry(certificate.subject().canonical()).or_default();
-            if namesakes.iter().all(|index| issuers[*index].certificate != certificate) {
-                namesakes.push(issuers.len());
-                issuers.push(Issuer { certificate, is_anchor, means: OnceCell::new() });
+impl<'a> Search<'a, '_> {
+    /// The first path that the judge accepts; an error where the budget does not suffice.
+    fn run<T>(
+        &mut self,
+        mut judge: impl FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
+    ) -> Result<Option<(Vec<&'a Certificate>, T)>, Refusal> {
+        let mut paths = vec![vec![LEAF]];
+        for _ in 1..DEPTH_LIMIT {
+            for path in &paths {
+                for ended in self.extend(path, Trust::Anchor)? {
+                    let certificates = self.graph.certificates(&ended);
+                    match judge(&certificates, self.budget) {
+                        Ok(found) => return Ok(Some((certificates, found))),
+                        Err(refusal) => self.note(refusal),
+                    }
+                }
             }
+            let mut longer = Vec::new();
+            for path in &paths {
+                longer.extend(self.extend(path, Trust::Untrusted)?);
+            }
+            paths = longer;
         }
-        Self { issuers, by_subject, rules, budget, signed: HashMap::new(), judge, worst: None }
-    }
-
-    /// Extends a path whose certificates are checked by one issuer; what the judge said when an anchor was reached.
-    fn extend<T>(&mut self, path: &mut Vec<&'a Certificate>) -> Option<T>
-    where
-        J: FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
-    {
-        let child = *path.last()?;
-        if path.len() >= DEPTH_LIMIT {
+        if !paths.is_empty() {
             self.note(Refusal::TooDeep);
-            return None;
         }
-        let candidates = self.by_subject.get(&child.issuer().canonical()).cloned().unwrap_or_default();
-        if candidates.is_empty() {
-            self.note(Refusal::NoIssuer { certificate: name(child), issuer: child.issuer().to_string() });
-        }
-        for index in candidates {
-            let Issuer { certificate: issuer, is_anchor, .. } = self.issuers[index];
-            // A certificate is in a path once; this also ends loops.
-            if path.contains(&issuer) {
-                continue;
-            }
-            if let Err(refusal) = self.budget.certificate().and_then(|()| self.issued(path, child, index)) {
-                self.note(refusal);
-                continue;
-            }
-            path.push(issuer);
-            let found = match is_anchor {
-                true => (self.judge)(path, self.budget).map_err(|refusal| self.note(refusal)).ok(),
-                false => self.extend(path),
-            };
-            if found.is_some() {
-                return found;
-            }
-            path.pop();
-        }
-        None
+        Ok(None)
     }
 
-    /// Whether an issuer issued `child`, the last of `path`, and may have.
+    /// A path with each certificate at its end that issued the last one, and may have.
+    fn extend(&mut self, path: &[usize], trust: Trust) -> Result<Vec<Vec<usize>>, Refusal> {
+        let graph = self.graph;
+        let (mut extended, mut worst) = (Vec::new(), None);
+        for place in graph.issuers(path, trust) {
+            self.budget.certificate()?;
+            match self.issued(path, place) {
+                Ok(()) => extended.push([path, &[place]].concat()),
+                Err(refusal @ Refusal::TooComplex { .. }) => return Err(refusal),
+                Err(refusal) => worst = worst.max(Some(refusal)),
+            }
+        }
+        match worst {
+            // What is wrong with one certificate of a CA tells nobody anything where another of it will do.
+            Some(refusal) if extended.is_empty() => self.note(refusal),
+            None if [Trust::Anchor, Trust::Untrusted]
+                .iter()
+                .all(|trust| graph.issuers(path, *trust).next().is_none()) =>
+            {
+                self.note(Refusal::no_issuer(graph.last(path).certificate));
+            }
+            _ => {}
+        }
+        Ok(extended)
+    }
+
+    /// Whether the certificate at `place` issued the last one of a path, and may have.
     ///
     /// The signature comes first: what is wrong with a namesake that did not make it tells nobody anything.
-    fn issued(&mut self, path: &[&'a Certificate], child: &'a Certificate, index: usize) -> Result<(), Refusal> {
-        let Issuer { certificate: issuer, is_anchor, means } = &self.issuers[index];
+    fn issued(&mut self, path: &[usize], place: usize) -> Result<(), Refusal> {
+        let graph = self.graph;
+        let Node { certificate: child, place: child_place, .. } = graph.last(path);
+        let Node { certificate: issuer, trust, key: key_number, means, .. } = &graph.nodes[place];
         let identifiers = (
             child.authority_key_identifier().map_err(Refusal::unreadable(child))?,
             issuer.subject_key_identifier().map_err(Refusal::unreadable(issuer))?,
@@ -179,11 +268,12 @@ impl<'a, 'b, J> Search<'a, 'b, J> {
         {
             return Err(Refusal::KeyIdentifier { certificate: name(child) });
         }
-        let Means { key, limits } = means.get_or_init(|| Means::of(issuer, *is_anchor, self.rules));
+        let is_anchor = *trust == Trust::Anchor;
+        let Means { key, limits } = means.get_or_init(|| Means::of(issuer, is_anchor, self.rules));
         let scheme = child.scheme().map_err(|why| Refusal::algorithm(child, why))?;
         self.rules.strength.of_scheme(scheme).map_err(|why| Refusal::algorithm(child, why))?;
         let key = key.as_ref().map_err(Refusal::clone)?;
-        let is_signed = match self.signed.entry((std::ptr::from_ref(child), index)) {
+        let is_signed = match self.signed.entry((*child_place, *key_number)) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(unknown) => {
                 self.budget.signature()?;
@@ -195,27 +285,23 @@ impl<'a, 'b, J> Search<'a, 'b, J> {
         }
         let Limits { path_length, constraints } = limits.as_ref().map_err(Refusal::clone)?;
         // Self-issued CAs do not count (RFC 5280 section 4.2.1.9), and neither does the leaf.
-        let between = path.iter().skip(1).filter(|certificate| !certificate.is_self_issued()).count();
-        if path_length.is_some_and(|allowed| between > usize::from(allowed)) {
-            return Err(Refusal::PathLength { certificate: name(issuer) });
+        let is_self_issued = |place: usize| graph.nodes[place].subject == graph.nodes[place].issuer;
+        let found = path.iter().skip(1).filter(|place| !is_self_issued(**place)).count();
+        let is_over = |allowed: u8| found > usize::from(allowed);
+        if let Some(allowed) = path_length.filter(|allowed| is_over(*allowed)) {
+            return Err(Refusal::PathLength { certificate: name(issuer), allowed, found });
         }
-        if *is_anchor && self.rules.max_path_length.is_some_and(|allowed| between > usize::from(allowed)) {
-            return Err(Refusal::PathLength { certificate: name(path[0]) });
+        if let Some(allowed) = self.rules.max_path_length.filter(|allowed| is_anchor && is_over(*allowed)) {
+            return Err(Refusal::LongerThanAsked { certificate: name(graph.nodes[LEAF].certificate), allowed, found });
         }
         let Some(constraints) = constraints else { return Ok(()) };
-        for (place, certificate) in path.iter().enumerate() {
-            // Section 6.1.3 (b) and (c): the leaf is bound even where it names itself as issuer.
-            if place == 0 || !certificate.is_self_issued() {
-                constraints.check(certificate, self.budget)?;
-            }
-        }
-        Ok(())
+        // Section 6.1.3 (b) and (c): the leaf is bound even where it names itself as issuer.
+        let mut bound = path.iter().filter(|place| **place == LEAF || !is_self_issued(**place));
+        bound.try_for_each(|place| constraints.check(graph.nodes[*place].certificate, self.budget))
     }
 
     fn note(&mut self, refusal: Refusal) {
-        if self.worst.as_ref().is_none_or(|worst| *worst < refusal) {
-            self.worst = Some(refusal);
-        }
+        self.worst = self.worst.take().max(Some(refusal));
     }
 }
 
@@ -229,7 +315,6 @@ impl Means {
 impl Limits {
     /// The rules for a CA certificate, trust anchors included.
     fn of(issuer: &Certificate, is_anchor: bool, rules: &Rules) -> Result<Self, Refusal> {
-        certificate::check(issuer, is_anchor, rules)?;
         let refuse = |why| Err(Refusal::NotCa { certificate: name(issuer), why });
         let unreadable = Refusal::unreadable(issuer);
         let path_length = match issuer.basic_constraints().map_err(&unreadable)? {
@@ -241,6 +326,7 @@ impl Limits {
         if issuer.key_usage().map_err(&unreadable)?.is_some_and(|usage| !usage.0.contains(KeyUsages::KeyCertSign)) {
             return refuse("keyUsage lacks keyCertSign");
         }
+        certificate::check(issuer, is_anchor, rules)?;
         rules.purpose.of_ca(issuer, is_anchor)?;
         Ok(Self { path_length, constraints: NameConstraints::of(issuer)? })
     }

@@ -341,7 +341,10 @@ fn the_purpose_of_a_device_is_judged_as_the_device_does() {
     for (ca, usage) in
         [("free", ""), ("code", "extendedKeyUsage=codeSigning\n"), ("mail", "extendedKeyUsage=emailProtection\n")]
     {
-        lab.write(format!("{ca}.ext"), format!("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n{usage}"));
+        lab.write(
+            format!("{ca}.ext"),
+            format!("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n{IDENTIFIERS}{usage}"),
+        );
         certificate(&lab, ca, "root");
         for (leaf, usage) in [
             ("none", ""),
@@ -352,7 +355,7 @@ fn the_purpose_of_a_device_is_judged_as_the_device_does() {
             ("tls", "extendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n"),
         ] {
             let name = format!("{ca}-{leaf}");
-            lab.write(format!("{name}.ext"), format!("basicConstraints=CA:FALSE\n{usage}"));
+            lab.write(format!("{name}.ext"), format!("basicConstraints=CA:FALSE\n{IDENTIFIERS}{usage}"));
             certificate(&lab, &name, ca);
             let chain = [lab.read(format!("{name}.pem")), lab.read(format!("{ca}.pem"))].concat();
             lab.write(format!("{name}.pem"), chain);
@@ -386,6 +389,9 @@ fn root(lab: &Lab) {
     let words = "req -x509 -new -key root.key -out root.pem -subj /CN=Root -days 9 -addext keyUsage=keyCertSign";
     openssl(lab, words).ok();
 }
+
+/// The extensions by which certificates find each other (RFC 5280 sections 4.2.1.1 and 4.2.1.2).
+const IDENTIFIERS: &str = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
 
 /// A certificate `NAME.pem` with `NAME.ext`, of an issuer. All have the root's key, whose signatures are of one length.
 fn certificate(lab: &Lab, name: &str, issuer: &str) {
@@ -464,8 +470,8 @@ fn a_signature_beyond_64_kib_is_refused_by_both() {
             _ => 0,
         };
         let comment = format!("nsComment={}\n", "x".repeat(length));
-        lab.write("ca.ext", format!("basicConstraints=CA:TRUE\nkeyUsage=keyCertSign\n{comment}"));
-        lab.write("leaf.ext", "basicConstraints=CA:FALSE\n");
+        lab.write("ca.ext", format!("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n{IDENTIFIERS}{comment}"));
+        lab.write("leaf.ext", format!("basicConstraints=CA:FALSE\n{IDENTIFIERS}"));
         certificate(&lab, "ca", "root");
         certificate(&lab, "leaf", "ca");
         lab.write("leaf.pem", [lab.read("leaf.pem"), lab.read("ca.pem")].concat());
