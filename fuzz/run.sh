@@ -29,7 +29,7 @@ for target; do
     else
         found=corpus/short
         rm -rf "$found"
-        limit=-runs=3000
+        limit=-runs=10000
     fi
     mkdir -p "$found"
     # shellcheck disable=SC2086  # several flags

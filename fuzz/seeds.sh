@@ -104,7 +104,7 @@ CN=a'
 certificate root root "$ca"
 certificate issuing root "$ca"
 certificate constrained root "$ca
-nameConstraints=critical,permitted;DNS:example,permitted;IP:10.0.0.0/255.0.0.0,permitted;URI:.example,excluded;email:b.example"
+nameConstraints=critical,permitted;DNS:example,permitted;IP:10.0.0.0/255.0.0.0,permitted;IP:2001:db8:0:0:0:0:0:0/ffff:ffff:0:0:0:0:0:0,permitted;URI:.example,excluded;email:b.example"
 certificate governed root "$ca
 certificatePolicies=critical,1.2.3.4,anyPolicy
 policyConstraints=critical,requireExplicitPolicy:1,inhibitPolicyMapping:0
@@ -121,7 +121,7 @@ certificatePolicies=1.2.3.4,2.23.140.1.2.1
 $names"
 certificate device governed "$signing
 certificatePolicies=1.2.3.5
-subjectAltName=otherName:1.3.6.1.5.5.7.8.3;UTF8:device"
+subjectAltName=DNS:device.example"
 certificate deep sub "$signing
 extendedKeyUsage=serverAuth
 $names"
