@@ -1,7 +1,6 @@
 #!/bin/sh
-# run.sh [SECONDS [TARGET...]] : builds the fuzz targets, makes their first inputs, and runs each for so many seconds; without
-# a number shortly and always in the same order, as CI does. Stable Rust, a C++ compiler and openssl are enough; cargo-fuzz
-# works too, with `-s none`.
+# run.sh [SECONDS [TARGET...]] : builds the fuzz targets, makes their first inputs, and runs each for so many seconds;
+# without a number shortly, as CI does. Stable Rust and a C++ compiler are enough; cargo-fuzz works too, with `-s none`.
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1-}
@@ -13,10 +12,10 @@ cargo build --locked --quiet
 (cd fuzz && cargo build --release --locked --quiet)
 sh fuzz/seeds.sh target/debug/bulla fuzz/corpus/seeds
 
-# What a reader may take: 256 MiB, and a second. The targets do in one go what a user does in several, and are slower for the
-# counters and checks in them: hence ten times as long, which leaves a busy machine its time too.
+# What a reader may take: 256 MiB, and a second. A target does in one go what a user does in several, is slower for the
+# counters and checks in it, and shares the machine: hence ten times as long.
 limits='-rss_limit_mb=256 -timeout=10'
-# No reader looks at more at once: what is larger is streamed or refused by its size.
+# Four times the longest of the first inputs, and more than one packet of what comes from a network.
 limits="$limits -max_len=16384"
 
 cd fuzz

@@ -69,7 +69,8 @@ for target in public_key documents; do seed $target minisign-public minisign.pub
 
 # Requests and certificates
 for profile in idevid firmware; do
-    quietly "$bulla" csr p256.key --profile $profile --subject O=Acme --serial SN-1 --cn device --encoding der -o request --force
+    quietly "$bulla" csr p256.key --profile $profile --subject O=Acme --serial SN-1 --cn device --encoding der \
+        -o request --force
     seed request $profile request
 done
 for profile in $("$bulla" profile list --format json | tr ',' '\n' | sed -n 's/.*"name":"\([^"]*\)".*/\1/p'); do
@@ -97,14 +98,28 @@ authorityKeyIdentifier=keyid'
 signing='keyUsage=critical,digitalSignature
 subjectKeyIdentifier=hash
 authorityKeyIdentifier=keyid'
-names='subjectAltName=DNS:a.example,DNS:*.b.example,IP:10.0.0.1,IP:2001:db8::1,URI:https://a.example/x,email:a@a.example,dirName:name
+names='subjectAltName=@names
+[names]
+DNS.1=a.example
+DNS.2=*.b.example
+IP.1=10.0.0.1
+IP.2=2001:db8::1
+URI=https://a.example/x
+email=a@a.example
+dirName=name
 [name]
 O=Acme
 CN=a'
 certificate root root "$ca"
 certificate issuing root "$ca"
 certificate constrained root "$ca
-nameConstraints=critical,permitted;DNS:example,permitted;IP:10.0.0.0/255.0.0.0,permitted;IP:2001:db8:0:0:0:0:0:0/ffff:ffff:0:0:0:0:0:0,permitted;URI:.example,excluded;email:b.example"
+nameConstraints=critical,@constraints
+[constraints]
+permitted;DNS=example
+permitted;IP.1=10.0.0.0/255.0.0.0
+permitted;IP.2=2001:db8:0:0:0:0:0:0/ffff:ffff:0:0:0:0:0:0
+permitted;URI=.example
+excluded;email=b.example"
 certificate governed root "$ca
 certificatePolicies=critical,1.2.3.4,anyPolicy
 policyConstraints=critical,requireExplicitPolicy:1,inhibitPolicyMapping:0
@@ -158,15 +173,15 @@ fullname = URI:http://crl.example
 onlysomereasons = keyCompromise, CACompromise
 indirectCRL = TRUE
 END
-printf 'R\t491231235959Z\t200101000000Z,%s\t%s\tunknown\t/CN=a\n' keyCompromise 4243 holdInstruction,holdInstructionReject 4244 \
-    CAkeyTime,20191231000000Z 4245 removeFromCRL 4246 >index
+printf 'R\t491231235959Z\t200101000000Z,%s\t%s\tunknown\t/CN=a\n' keyCompromise 4243 \
+    holdInstruction,holdInstructionReject 4244 CAkeyTime,20191231000000Z 4245 removeFromCRL 4246 >index
 for extensions in full delta; do
     echo 02 >number
     quietly openssl ca -config ca.conf -gencrl -keyfile "$key" -cert root.pem -crlexts $extensions -out $extensions.pem
     openssl crl -in $extensions.pem -outform DER -out $extensions.crl
     seed crl $extensions $extensions.crl
 done
-openssl crl -in "$fixtures/revoked.crl" -outform DER -out revoked.crl 2>log || cp "$fixtures/revoked.crl" revoked.crl
+openssl crl -in "$fixtures/revoked.crl" -outform DER -out revoked.crl
 seed crl revoked revoked.crl
 seed documents crl full.pem delta.pem
 
@@ -201,8 +216,7 @@ sign() {
     quietly "$bulla" sign "$@" --force
 }
 sign content --as cms --key "$key" --cert "$chain" -o message.cms
-openssl cms -in message.cms -inform PEM -cmsout -outform DER -out message.der 2>log || cp message.cms message.der
-seed cms detached message.der
+seed cms detached message.cms
 awk '/BEGIN/ { count++ } count == 2' "$chain" >above.pem
 for flags in '-nodetach' '-nodetach -stream' '-noattr' '-keyid' '-nodetach -noattr -nocerts'; do
     # shellcheck disable=SC2086  # several flags
@@ -210,9 +224,10 @@ for flags in '-nodetach' '-nodetach -stream' '-noattr' '-keyid' '-nodetach -noat
         -outform DER -out message.der
     seed cms "openssl$(echo "$flags" | tr -d ' ')" message.der
 done
-seed documents cms message.cms
+openssl cms -in message.cms -inform DER -cmsout -outform PEM -out message.pem
+seed documents cms message.pem
+# detached NAME SIGNATURE : one input of signature and image
 detached() {
-    # A length below 256 has a second byte of zero, and one above is written with both.
     length=$(wc -c <"$2")
     bytes "$(printf %o $((length % 256)))" "$(printf %o $((length / 256)))" >length
     seed detached "$1" length "$2" image
@@ -230,15 +245,15 @@ detached cms signature
 head -c 300 /dev/zero >blank
 for signer in "$key" ed25519.key; do
     name=$(basename "$signer" .key)
-    for flags in '' '--security-counter 3 --dependency (1,1.0.0) --boot-record app --custom-tlv 0xa0=0x00' '--endian big' \
-        '--hex --hex-addr 0x1000' '--slot-size 4096 --pad' '--encrypt p256.pem' '--public-key-format full'; do
+    for flags in '' '--security-counter 3 --dependency (1,1.0.0) --boot-record app --custom-tlv 0xa0=0x00' \
+        '--endian big' '--hex --hex-addr 0x1000' '--slot-size 4096 --pad' '--encrypt p256.pem' \
+        '--public-key-format full'; do
         # shellcheck disable=SC2086  # several flags
         sign blank --as mcuboot --key "$signer" --version 1.2.3+4 --pad-header $flags -o mcuboot
         seed mcuboot "$name$(echo "$flags" | tr -cd 'a-z')" mcuboot
     done
 done
 sign blank --as esp32 --key "$key" -o esp32
-# The first sector holds the image, and the second the signature: what is between is no use to a fuzzer, but has to be there.
 seed esp32 signed esp32
 sign esp32 --as esp32 --key "$key" --replace -o esp32
 seed esp32 replaced esp32
@@ -257,7 +272,7 @@ printf 'software = { version = "1.0"; hardware-compatibility = ["a"]; images: ( 
     >swupdate/sw-description
 sign swupdate --as swupdate --key "$key" --cert "$chain" -o update
 seed swupdate libconfig update
-printf '{"software": {"version": "1.0", "board": {"stable": {"main": {"images": [{"filename": "image.bin", "sha256": "%s"}]}}}}}' \
-    "$digest" >swupdate/sw-description
+images="{\"images\": [{\"filename\": \"image.bin\", \"sha256\": \"$digest\"}]}"
+printf '{"software": {"version": "1.0", "board": {"stable": {"main": %s}}}}' "$images" >swupdate/sw-description
 sign swupdate --as swupdate --key "$key" --cert "$chain" -o update
 seed swupdate json update
