@@ -3411,7 +3411,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__verify)
-            opts="-o -h --as --signature --public-key --cert --trust --untrusted --purpose --output --force --at --min-rsa --min-hash --max-path-length --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --decrypt-passphrase-from --check-purpose --cert-purpose --ignore-additional-certs --select --format --color --progress --help"
+            opts="-o -h --as --batch --signature --public-key --cert --trust --untrusted --purpose --output --force --at --min-rsa --min-hash --max-path-length --crl --ocsp --revocation --policy --require-explicit-policy --inhibit-policy-mapping --inhibit-any-policy --min-security-counter --min-version --hardware --signer-spki --signer-cn --signer-san --hash --rsa --ecdsa --require-prehashed --slot-size --align --max-align --max-sectors --overwrite-only --erased-val --endian --non-bootable --public-key-format --pure --clear --save-enctlv --decrypt-key --decrypt-passphrase-from --check-purpose --cert-purpose --ignore-additional-certs --select --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3419,6 +3419,10 @@ _bulla() {
             case "${prev}" in
                 --as)
                     COMPREPLY=($(compgen -W "raw cms minisign mcuboot esp32 rauc swupdate" -- "${cur}"))
+                    return 0
+                    ;;
+                --batch)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --signature)
@@ -3466,6 +3470,22 @@ _bulla() {
                     return 0
                     ;;
                 --max-path-length)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --crl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ocsp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --revocation)
+                    COMPREPLY=($(compgen -W "require check off" -- "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3573,7 +3593,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__verify__subcmd__chain)
-            opts="-h --trust --untrusted --purpose --name --at --min-rsa --min-hash --max-path-length --format --color --progress --help"
+            opts="-h --trust --untrusted --purpose --name --at --min-rsa --min-hash --max-path-length --crl --ocsp --revocation --policy --require-explicit-policy --inhibit-policy-mapping --inhibit-any-policy --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3608,6 +3628,22 @@ _bulla() {
                     return 0
                     ;;
                 --max-path-length)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --crl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ocsp)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --revocation)
+                    COMPREPLY=($(compgen -W "require check off" -- "${cur}"))
+                    return 0
+                    ;;
+                --policy)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -203,7 +203,7 @@ tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
 idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
 webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
-any\t'No rule'"
+any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -s o -l output -d 'Where the signature or signed image goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l remove -d 'Take the signature of this public key out of the image; mcuboot and esp32' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l prepare -d 'Write what another tool has to sign, as NAME.tbs and NAME.json' -r -F
@@ -290,6 +290,7 @@ mcuboot\t'Image for the MCUboot bootloader, as imgtool makes it'
 esp32\t'Image for an ESP32 with Secure Boot v2, as espsecure signs it'
 rauc\t'Update bundle of RAUC, made of a folder or a squashfs'
 swupdate\t'Update archive of SWUpdate, made of a folder or an archive'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l batch -d 'Check the bare signatures that the lines of this file ask for; `-` is standard input' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l signature -d 'The detached signature; without it FILE holds its own' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Trust this public key to have signed' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain, where the image has none with it' -r -F
@@ -300,7 +301,7 @@ tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
 idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
 webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
-any\t'No rule'"
+any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-rsa -d 'The least length of an RSA key in bits' -r
@@ -308,6 +309,12 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-hash -d 'The 
 sha384\t''
 sha512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l crl -d 'Revocation lists, PEM or DER; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ocsp -d 'OCSP responses, DER or PEM; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l revocation -d 'How much must be known of revocation; check where a list or response is given, else off' -r -f -a "require\t'That no certificate but the trusted one is revoked'
+check\t'What is given is heeded, and has to hold'
+off\t'Nothing'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l policy -d 'Accept this certificate policy, and require one that is accepted; may be given several times' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-security-counter -d 'The least security counter that the image may have' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-version -d 'The least version that the image may have, compared number by number' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l hardware -d 'The hardware that the image must be for: RAUC\'s compatible, or SWUpdate\'s BOARD:REVISION' -r
@@ -355,6 +362,9 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l progress -d 'How 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l force -d 'Replace an existing file'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l require-explicit-policy -d 'Require a certificate policy, whichever it is'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l inhibit-policy-mapping -d 'Let no certificate map a policy to another'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l inhibit-any-policy -d 'Let anyPolicy stand for no policy below a trusted certificate'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l require-prehashed -d 'Refuse a legacy signature, which goes over the file itself and not its digest'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l overwrite-only -d 'Upgrades overwrite, so that the trailer has no swap status'
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l non-bootable -d 'The image is a part that does not boot alone'
@@ -370,7 +380,7 @@ tls-client\t'extKeyUsage clientAuth, or none'
 tls-server\t'extKeyUsage serverAuth, or none'
 idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
 webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
-any\t'No rule'"
+any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l name -d 'Whom it must be for: a host, an address, or dns:NAME, ip:ADDRESS, uri:URI, email:ADDRESS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-rsa -d 'The least length of an RSA key in bits' -r
@@ -378,6 +388,12 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-hash -d
 sha384\t''
 sha512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l crl -d 'Revocation lists, PEM or DER; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l ocsp -d 'OCSP responses, DER or PEM; may be given several times' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l revocation -d 'How much must be known of revocation; check where a list or response is given, else off' -r -f -a "require\t'That no certificate but the trusted one is revoked'
+check\t'What is given is heeded, and has to hold'
+off\t'Nothing'"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l policy -d 'Accept this certificate policy, and require one that is accepted; may be given several times' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -386,6 +402,9 @@ never\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
 jsonl\t'A JSON object a line, each second'
 none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l require-explicit-policy -d 'Require a certificate policy, whichever it is'
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l inhibit-policy-mapping -d 'Let no certificate map a policy to another'
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l inhibit-any-policy -d 'Let anyPolicy stand for no policy below a trusted certificate'
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l at -d 'The time for which validity is shown instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l passphrase-from -d 'Open an encrypted key: env:VAR, file:PATH, fd:N or prompt' -r

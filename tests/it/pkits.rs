@@ -32,12 +32,11 @@ const UNREADABLE: [&str; 3] = ["BadSignedCACert", "InvalidDSASignatureTest6EE", 
 
 /// What is refused otherwise than the document asks: cases, the code of their refusals, and why that is so. Section numbers
 /// are those of RFC 5280.
-const KNOWN: [(&str, &str, &str); 7] = [
+const KNOWN: [(&str, &str, &str); 6] = [
     ("4.1.2", "untrusted", "the CA's certificate cannot be read: see UNREADABLE"),
     ("4.1.6", "malformed", "cannot be read: see UNREADABLE"),
     ("4.1.4 4.1.5", "certificate-key", "DSA is not among the algorithms"),
     ("4.4.15", "certificate-malformed", "its serial number is negative (section 4.1.2.2)"),
-    ("4.6.4", "certificate-malformed", "the basicConstraints of a CA must be critical (section 4.2.1.9)"),
     ("4.10.7 4.10.8", "certificate-malformed", "anyPolicy must not be mapped (section 4.2.1.5)"),
     (
         "4.8.4 4.8.5 4.8.6.1 4.8.6.2 4.8.6.3 4.8.7 4.8.8 4.8.9 4.8.10.1 4.8.10.2 4.8.10.3 4.8.11.1 4.8.11.2 4.8.12 \

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
-use x509_cert::ext::pkix::KeyUsages;
 
 use super::policies::Statement;
 use super::refusal::name;
@@ -71,10 +70,6 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     let usage = certificate.key_usage().map_err(&unreadable)?;
     if usage.is_some_and(|usage| usage.0.is_empty()) {
         return refuse("its keyUsage is empty");
-    }
-    // Section 4.2.1.9: keyCertSign asks for cA.
-    if !is_ca && usage.is_some_and(|usage| usage.0.contains(KeyUsages::KeyCertSign)) {
-        return refuse("its keyUsage has keyCertSign, and it is no CA");
     }
     if certificate.extended_key_usage().map_err(&unreadable)?.is_some_and(|usages| usages.is_empty()) {
         return refuse("its extKeyUsage is empty");

@@ -71,6 +71,10 @@ impl Purpose {
             return refuse("it is a CA");
         }
         match leaf.key_usage().map_err(&unreadable)? {
+            // RFC 5280 section 4.2.1.9: keyCertSign asks for cA.
+            Some(KeyUsage(found)) if !is_ca && found.contains(KeyUsages::KeyCertSign) => {
+                return Err(Refusal::malformed(leaf, "its keyUsage has keyCertSign, and it is no CA"));
+            }
             Some(KeyUsage(found)) => {
                 let wanted = self.key_usages();
                 // A CA in the leaf's place signs certificates: RFC 5280 section 6.1 asks nothing more of it.

@@ -315,6 +315,7 @@ impl Means {
 impl Limits {
     /// The rules for a CA certificate, trust anchors included.
     fn of(issuer: &Certificate, is_anchor: bool, rules: &Rules) -> Result<Self, Refusal> {
+        certificate::check(issuer, is_anchor, rules)?;
         let refuse = |why| Err(Refusal::NotCa { certificate: name(issuer), why });
         let unreadable = Refusal::unreadable(issuer);
         let path_length = match issuer.basic_constraints().map_err(&unreadable)? {
@@ -326,7 +327,6 @@ impl Limits {
         if issuer.key_usage().map_err(&unreadable)?.is_some_and(|usage| !usage.0.contains(KeyUsages::KeyCertSign)) {
             return refuse("keyUsage lacks keyCertSign");
         }
-        certificate::check(issuer, is_anchor, rules)?;
         rules.purpose.of_ca(issuer, is_anchor)?;
         Ok(Self { path_length, constraints: NameConstraints::of(issuer)? })
     }

@@ -113,7 +113,7 @@ fn algorithms() {
             algorithm("1.2.840.113549.1.1.10"),
             "algorithm",
         ),
-        ("4.1.1.2: no algorithm", sequence(&[]), sequence(&[]), "malformed"),
+        ("4.1.1.2: no algorithm", sequence(&[]), sequence(&[]), "algorithm"),
     ] {
         for place in [0, 1] {
             let (chain, trust) = changed(place, |each| Forged { algorithms: [inner.clone(), outer.clone()], ..each });
@@ -223,12 +223,16 @@ fn issuers() {
         bad("6.1.4 (k): no CA", "not-a-ca", &|each| {
             each.with(basic_constraints(false, None)).with(key_usage(&[SIGNATURE]))
         });
-        bad("4.2.1.9: basicConstraints not critical", "malformed", &|each| each.criticality(BASIC_CONSTRAINTS, false));
         bad("6.1.4 (n): no keyCertSign", "not-a-ca", &|each| each.with(key_usage(&[SIGNATURE, CRL_SIGN])));
         bad("4.2.1.3: empty keyUsage", "malformed", &|each| each.with(key_usage(&[])));
         bad("4.2.1.2: a CA without subjectKeyIdentifier", "malformed", &|each| each.without(SUBJECT_KEY));
         bad("4.1.2.6: a CA without name", "", &|each| Forged { subject: sequence(&[]), ..each });
     }
+    let not_critical = |each: Forged| each.criticality(BASIC_CONSTRAINTS, false);
+    let (chain, trust) = changed(2, not_critical);
+    table.bad("4.2.1.9: basicConstraints not critical, anchor", "malformed", "any", &chain, &trust);
+    let (chain, trust) = changed(1, not_critical);
+    table.good_unlike_openssl("6.1.4 (k): basicConstraints not critical", "PKITS 4.6.4", "any", &chain, &trust);
     let (chain, trust) = changed(1, |each| each.without(KEY_USAGE));
     table.good_unlike_openssl(
         "6.1.4 (n): a CA without keyUsage",
