@@ -15,6 +15,7 @@ sh tests/install-judges.sh
 
 step 'format'
 cargo fmt --check
+cargo fmt --check --manifest-path fuzz/Cargo.toml
 
 step 'the README shows the transcript that is run'
 sed -n 's/^bulla /$ bulla /p' tests/five-minutes.sh >target/transcript.run
@@ -25,16 +26,22 @@ diff -u target/transcript.run target/transcript.shown
 step 'bans, licences and sources of the dependencies'
 # The release that deny.toml was tried with. A debug build of it takes a third of the time, and it runs for a second.
 cargo install --quiet --locked --debug --version 0.20.2 --root target/judges cargo-deny
-target/judges/bin/cargo-deny --locked check bans licenses sources
+for manifest in Cargo.toml fuzz/Cargo.toml; do
+    target/judges/bin/cargo-deny --locked --manifest-path $manifest check bans licenses sources
+done
 
 step 'clippy'
 cargo clippy --all-targets --locked -- -D warnings
+cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target --locked -- -D warnings
 
 step 'tests'
 cargo test --locked
 
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+
+step 'fuzz targets'
+sh fuzz/run.sh
 
 step 'the first five minutes'
 sh tests/five-minutes.sh

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 packages='openssl gnutls-bin strongswan-pki libstrongswan-standard-plugins rauc swupdate squashfs-tools cpio minisign'
 # Outside hands: sqlite3 from Python, another time of day; ensurepip for what comes from PyPI.
 packages="$packages python3 python3-venv faketime"
+# libFuzzer is C++.
+packages="$packages g++"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

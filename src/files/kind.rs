@@ -12,6 +12,10 @@ use super::{Commented, Error};
 /// Most PEM blocks that are taken from one file. A trust list of every public CA has some hundred and fifty.
 const DOCUMENTS_LIMIT: usize = 10_000;
 
+/// Most bytes of the labels and headers of a PEM block. The headers of an encrypted key have some eighty; each line of them
+/// is held apart, which takes many times its length where it is short.
+const LABELS_LIMIT: usize = 4096;
+
 /// Most members of a structure that are looked at. Four tell every two kinds apart; an RSA private key has nine.
 const SIBLINGS: usize = 9;
 
@@ -123,13 +127,14 @@ pub fn documents(bytes: &[u8], path: &Path, wanted: &'static str) -> Result<Vec<
         let kind = sniff(bytes).ok_or_else(|| wrong(describe_unknown(bytes)))?;
         return Ok(vec![Document { kind, der: Zeroizing::new(bytes.to_vec()) }]);
     }
-    let blocks = pem::parse_many(bytes).map_err(|error| wrong(format!("damaged PEM ({})", damage(&error))))?;
-    if blocks.len() > DOCUMENTS_LIMIT {
-        return Err(wrong(format!("{} PEM blocks, more than {DOCUMENTS_LIMIT}", blocks.len())));
-    }
     let mut has_parameters = false;
-    let mut found = Vec::with_capacity(blocks.len());
-    for block in blocks {
+    let mut found = Vec::new();
+    for (count, block) in Blocks(bytes).enumerate() {
+        if count == DOCUMENTS_LIMIT {
+            return Err(wrong(format!("a file of more than {DOCUMENTS_LIMIT} PEM blocks")));
+        }
+        let block = block.and_then(|block| pem::parse(block).map_err(|error| damage(&error)));
+        let block = block.map_err(|why| wrong(format!("damaged PEM ({why})")))?;
         let encrypted = block.headers().get("Proc-Type").is_some_and(|value| value.contains("ENCRYPTED"));
         let label = block.tag().to_owned();
         let der = Zeroizing::new(block.into_contents());
@@ -200,9 +205,38 @@ fn minisign_key(mut text: &[u8]) -> Option<Document> {
 }
 
 fn contains_pem(bytes: &[u8]) -> bool {
-    const MARK: &[u8] = b"-----BEGIN ";
     // A DER structure may carry text; a PEM file never starts with a SEQUENCE tag.
-    bytes.first() != Some(&0x30) && bytes.windows(MARK.len()).any(|window| window == MARK)
+    bytes.first() != Some(&0x30) && find(bytes, BEGIN).is_some()
+}
+
+/// What a PEM block starts with.
+const BEGIN: &[u8] = b"-----BEGIN ";
+
+/// The whole PEM blocks in a text, one by one: a file of millions is refused before they are held.
+struct Blocks<'a>(&'a [u8]);
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Result<&'a [u8], &'static str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        const DASHES: &[u8] = b"-----";
+        let after = |place, mark: &[u8]| Some(place + find(&self.0[place..], mark)? + mark.len());
+        let begin = after(0, BEGIN)?;
+        let text = after(begin, DASHES)?;
+        let end = after(text, b"-----END ")?;
+        let rest = after(end, DASHES)?;
+        // Headers end with a blank line.
+        let headers = ["\n\n", "\r\n\r\n"].iter().find_map(|blank| find(&self.0[text..end], blank.as_bytes()));
+        let is_long = (text - begin) + headers.unwrap_or(0) + (rest - end) > LABELS_LIMIT;
+        let block = &self.0[begin - BEGIN.len()..rest];
+        self.0 = &self.0[rest..];
+        Some(if is_long { Err("its labels and headers have more than 4 KiB") } else { Ok(block) })
+    }
+}
+
+/// The place of some bytes in others.
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 /// Tells the kind of a DER or BER structure from the tags of its first members; `None` when it is none of ours.
@@ -355,5 +389,27 @@ mod tests {
             found(text.as_bytes()),
             "x is PEM that says it is a certificate and holds an RSA public key (PKCS#1), not a certificate"
         );
+    }
+
+    #[test]
+    fn blocks_are_counted_and_measured_before_they_are_held() {
+        let block =
+            |label: &str, headers: &str| format!("-----BEGIN {label}-----\n{headers}AAAA\n-----END {label}-----\n");
+        let many = |count| block("CERTIFICATE", "").repeat(count);
+        assert!(documents(many(DOCUMENTS_LIMIT).as_bytes(), Path::new("x"), "it").is_ok());
+        assert_eq!(
+            found(many(DOCUMENTS_LIMIT + 1).as_bytes()),
+            "x is a file of more than 10000 PEM blocks, not a certificate"
+        );
+        let long = "x is damaged PEM (its labels and headers have more than 4 KiB), not a certificate";
+        assert_eq!(found(block(&"A".repeat(LABELS_LIMIT), "").as_bytes()), long);
+        for end in ["\n", "\r\n"] {
+            let headers = |count| block("CERTIFICATE", &format!("{}{end}", format!("a:{end}").repeat(count)));
+            assert!(documents(headers(900).as_bytes(), Path::new("x"), "it").is_ok());
+            assert_eq!(found(headers(LABELS_LIMIT / 2).as_bytes()), long);
+        }
+        // What is not whole is no block, as before it.
+        assert_eq!(found(&many(1).as_bytes()[..40]), "x is PEM without a whole block, not a certificate");
+        assert!(documents([many(1), many(1)[..40].to_owned()].concat().as_bytes(), Path::new("x"), "it").is_ok());
     }
 }

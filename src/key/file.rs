@@ -307,6 +307,10 @@ fn decrypt(der: &[u8], passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, Er
         pbes2::Kdf::Pbkdf2(kdf) if kdf.iteration_count > PBKDF2_ROUNDS_LIMIT => {
             return Err(unsupported(format!("{} PBKDF2 rounds", kdf.iteration_count)));
         }
+        // RFC 7914 section 2: N is a power of two above 1. The library takes that for granted, and panics at 0.
+        pbes2::Kdf::Scrypt(kdf) if kdf.cost_parameter < 2 || !kdf.cost_parameter.is_power_of_two() => {
+            return Err(unsupported(format!("scrypt with N = {}", kdf.cost_parameter)));
+        }
         pbes2::Kdf::Scrypt(kdf) => {
             let factors = [u64::from(kdf.block_size), u64::from(kdf.parallelization)];
             let work = factors.into_iter().fold(kdf.cost_parameter, u64::saturating_mul);
@@ -352,4 +356,26 @@ pub(super) fn encode_pkcs8(
     let secret = OctetStringRef::new(secret).map_err(malformed)?;
     let info: PrivateKeyInfoRef<'_> = pkcs8::PrivateKeyInfo { algorithm, private_key: secret, public_key: None };
     Ok(Zeroizing::new(info.to_der().map_err(malformed)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scrypt_with_parameters_that_make_no_sense_is_refused() {
+        for (n, r, p) in [(0, 8, 1), (1, 8, 1), (3, 8, 1), (u64::MAX, 8, 1), (2, 0, 1), (2, 8, 0), (2, 1, 1)] {
+            let cost = pkcs8::pkcs5::scrypt::Params::new(14, 8, 1).unwrap();
+            let mut parameters = pbes2::Parameters::generate_scrypt_aes256cbc(cost, &[0; 16], [0; 16]).unwrap();
+            let pbes2::Kdf::Scrypt(kdf) = &mut parameters.kdf else { unreachable!("it was made with scrypt") };
+            (kdf.cost_parameter, kdf.block_size, kdf.parallelization) = (n, r, p);
+            let encrypted_data = OctetStringRef::new(&[0; 16]).unwrap();
+            let info = EncryptedPrivateKeyInfoRef { encryption_algorithm: parameters.into(), encrypted_data };
+            let found = decrypt(&info.to_der().unwrap(), &Passphrase::new(b"secret".to_vec().into())).unwrap_err();
+            // What makes sense of a sort is computed, and the passphrase is wrong.
+            let is_computed = n == 2;
+            assert_eq!(matches!(found, Error::PassphraseWrong), is_computed, "{n} {r} {p}: {found}");
+            assert_eq!(matches!(found, Error::Encryption { .. }), !is_computed, "{n} {r} {p}: {found}");
+        }
+    }
 }
