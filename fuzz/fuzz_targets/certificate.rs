@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert_printable(certificate.issuer());
     let _ = (certificate.basic_constraints(), certificate.key_usage(), certificate.extended_key_usage());
     let _ = (certificate.subject_key_identifier(), certificate.authority_key_identifier());
-    let _ = (certificate.policy_constraints(), certificate.scheme(), certificate.public_key());
+    let _ = (certificate.scheme(), certificate.public_key());
     certificate.alt_names().unwrap_or_default().iter().for_each(assert_printable);
     for extension in certificate.extensions() {
         let _ = (extension.policies(), extension.crl_urls(), extension.access_urls());
