@@ -16,9 +16,9 @@ use crate::key::{Input, PublicKey, Scheme};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Signed {
-    bytes: Vec<u8>,
-    algorithm: Vec<u8>,
-    signature: Vec<u8>,
+    bytes: Box<[u8]>,
+    algorithm: Box<[u8]>,
+    signature: Box<[u8]>,
     /// Whether the algorithm that is among what is signed, if one is, is the same.
     is_of_one_algorithm: bool,
 }
@@ -36,14 +36,14 @@ impl Signed {
     /// signature covers these bytes, and algorithms compare as a whole.
     pub fn new(bytes: &[u8], algorithm: &[u8], signature: &[u8], what: &'static str) -> Result<Self, Error> {
         let bits = BitStringRef::from_der(signature).ok().and_then(|bits| bits.as_bytes());
-        let signature = bits.ok_or(Error::Malformed { what })?.to_vec();
-        Ok(Self { bytes: bytes.to_vec(), algorithm: algorithm.to_vec(), signature, is_of_one_algorithm: true })
+        let signature = bits.ok_or(Error::Malformed { what })?.into();
+        Ok(Self { bytes: bytes.into(), algorithm: algorithm.into(), signature, is_of_one_algorithm: true })
     }
 
     /// Takes the AlgorithmIdentifier that is among what is signed. It must be the one beside the signature (RFC 5280
     /// sections 4.1.1.2 and 5.1.1.2), or there is no scheme.
     pub fn repeating(self, algorithm: &[u8]) -> Self {
-        Self { is_of_one_algorithm: self.algorithm == algorithm, ..self }
+        Self { is_of_one_algorithm: *self.algorithm == *algorithm, ..self }
     }
 
     /// What the signature covers.
