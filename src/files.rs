@@ -21,6 +21,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use zeroize::Zeroizing;
 
 mod base64;
@@ -125,17 +127,32 @@ pub fn is_printable(c: char) -> bool {
     !c.is_control() && !is_hidden
 }
 
-/// Encodes JSON on one line. Values are kept as they are; what must not reach a terminal is escaped as JSON has it.
+/// Encodes JSON on one line, as [`write_json`] does.
 pub fn json_line(value: &serde_json::Value) -> String {
-    let mut line = String::new();
-    for c in value.to_string().chars() {
-        match c {
-            _ if is_printable(c) => line.push(c),
-            // Outside of strings JSON is ASCII, and every character that is not printable has four digits.
-            _ => line.push_str(&format!("\\u{:04x}", u32::from(c))),
+    let mut line = Vec::new();
+    write_json(&mut line, value).expect("a buffer takes every byte");
+    String::from_utf8(line).expect("JSON is text")
+}
+
+/// Writes JSON on one line. Values are kept as they are; what must not reach a terminal is escaped as JSON has it.
+pub fn write_json(out: impl Write, value: &impl Serialize) -> io::Result<()> {
+    Ok(value.serialize(&mut Serializer::with_formatter(out, PrintableJson))?)
+}
+
+/// The form of JSON that [`write_json`] writes.
+struct PrintableJson;
+
+impl Formatter for PrintableJson {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| !is_printable(*c)) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            // Every character that is not printable has four digits.
+            write!(out, "\\u{:04x}", u32::from(c))?;
+            rest = &rest[at + c.len_utf8()..];
         }
+        out.write_all(rest.as_bytes())
     }
-    line
 }
 
 /// A path as it may be shown on a terminal; `-` is named for what it is.

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use x509_cert::ext::pkix::KeyUsage;
 
+use super::Context;
 use super::keys::{self, PassphraseFrom};
-use super::report::{Report, row};
+use super::report::{Elements, Report, row};
 use super::trust::parse_time;
-use super::{Context, Format};
 use crate::cms::{self, SignedData, SignerIdentifier};
 use crate::files::{self, DOCUMENT_LIMIT, Document, Kind, printable, shown};
 use crate::image::mcuboot::key_hash;
@@ -112,10 +112,7 @@ fn describe(document: Document, args: &Args, at: Time, context: &Context) -> any
     Ok(match document.kind {
         Kind::Certificate => certificate(&Certificate::from_der(der).with_context(named)?, at),
         Kind::Request => request(Request::from_der(der).with_context(named)?),
-        Kind::Crl => {
-            let list = CertificateList::from_der(der).with_context(named)?;
-            revocation_list(&list, at, context.format).with_context(named)?
-        }
+        Kind::Crl => revocation_list(CertificateList::from_der(der).with_context(named)?, at),
         Kind::OcspResponse => answer(&Answer::from_der(der).with_context(named)?, at),
         Kind::Cms => message(der, at).with_context(named)?,
         Kind::PublicKey | Kind::Pkcs1PublicKey | Kind::MinisignPublicKey => {
@@ -276,7 +273,7 @@ fn request(request: Request) -> Report {
     report.row("signature", words).field("signature_verifies", proof.is_ok())
 }
 
-fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Result<Report, x509::Error> {
+fn revocation_list(list: CertificateList, at: Time) -> Report {
     let next = list.next_update().map_or("not said".to_owned(), rfc3339);
     let state = if list.next_update().is_some_and(|next| at > next) { "  overdue" } else { "" };
     let number = list.number().map(colon_hex);
@@ -290,8 +287,7 @@ fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Result<R
         .line(row("issued", &rfc3339(list.this_update())))
         .line(row("next", &format!("{next}{state}")))
         .line(row("number", number.as_deref().unwrap_or("none")));
-    for entry in list.revoked().take(SHOWN_ENTRIES) {
-        let RevokedCertificate { serial, date: since, reason, .. } = entry?;
+    for RevokedCertificate { serial, date: since, reason, .. } in entries(&list).take(SHOWN_ENTRIES) {
         let reason = reason.map_or("no reason given".to_owned(), |reason| reason.to_string());
         report = report.line(row("revoked", &format!("{} {} {reason}", colon_hex(serial), date(since))));
     }
@@ -299,15 +295,24 @@ fn revocation_list(list: &CertificateList, at: Time, format: Format) -> Result<R
         let more = list.count() - SHOWN_ENTRIES;
         report = report.line(row("", &format!("... and {more} more; --format json has all")));
     }
-    if format == Format::Text {
-        return Ok(report);
+    report.elements("revoked", Revoked(list))
+}
+
+fn entries(list: &CertificateList) -> impl Iterator<Item = RevokedCertificate<'_>> {
+    list.revoked().map(|entry| entry.expect("a list was read with its entries"))
+}
+
+/// The entries of a list in JSON.
+#[derive(Debug)]
+struct Revoked(CertificateList);
+
+impl Elements for Revoked {
+    fn elements(&self) -> Box<dyn Iterator<Item = Value> + '_> {
+        Box::new(entries(&self.0).map(|RevokedCertificate { serial, date, reason, .. }| {
+            let reason = reason.map(|reason| reason.to_string());
+            json!({"serial": colon_hex(serial), "date": rfc3339(date), "reason": reason})
+        }))
     }
-    let entries = list.revoked().map(|entry| {
-        let RevokedCertificate { serial, date, reason, .. } = entry?;
-        let reason = reason.map(|reason| reason.to_string());
-        Ok(json!({"serial": colon_hex(serial), "date": rfc3339(date), "reason": reason}))
-    });
-    Ok(report.field("revoked", entries.collect::<Result<Vec<Value>, x509::Error>>()?))
 }
 
 fn answer(answer: &Answer, at: Time) -> Report {

@@ -1,18 +1,42 @@
 //! What a command says: text for people and JSON for programs, side by side, from one place.
 
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::files::{json_line, printable, shown};
+use crate::files::{printable, shown, write_json};
 use crate::image::Bad;
 
 /// A report under construction. Text lines and JSON fields are added together, so that neither knows more.
 #[derive(Debug)]
 pub struct Report {
     lines: Vec<String>,
-    fields: Map<String, Value>,
+    fields: Fields,
+}
+
+type Fields = BTreeMap<String, Field>;
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Field {
+    Value(Value),
+    Parts(Vec<Fields>),
+    #[serde(serialize_with = "serialize_elements")]
+    Elements(Box<dyn Elements>),
+}
+
+/// The elements of an array of JSON that are made one by one as they are written, since there may be millions of them.
+pub trait Elements: fmt::Debug {
+    /// Makes them in order.
+    fn elements(&self) -> Box<dyn Iterator<Item = Value> + '_>;
+}
+
+fn serialize_elements<S: Serializer>(elements: &Box<dyn Elements>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(elements.elements())
 }
 
 impl Report {
@@ -49,7 +73,7 @@ impl Report {
 
     /// Starts a part of a report.
     pub fn of_part() -> Self {
-        Self { lines: Vec::new(), fields: Map::new() }
+        Self { lines: Vec::new(), fields: Fields::new() }
     }
 
     /// Adds a line of text. It must be safe for a terminal: names in it have gone through
@@ -61,7 +85,13 @@ impl Report {
 
     /// Adds a JSON field.
     pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(name.to_owned(), value.into());
+        self.fields.insert(name.to_owned(), Field::Value(value.into()));
+        self
+    }
+
+    /// Adds a JSON array.
+    pub fn elements(mut self, name: &str, elements: impl Elements + 'static) -> Self {
+        self.fields.insert(name.to_owned(), Field::Elements(Box::new(elements)));
         self
     }
 
@@ -74,9 +104,8 @@ impl Report {
     /// Adds a report as a part of this one: its lines here, its fields as one more element of the array `name`.
     pub fn part(mut self, name: &str, part: Self) -> Self {
         self.lines.extend(part.lines);
-        let array = self.fields.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(parts) = array {
-            parts.push(Value::Object(part.fields));
+        if let Field::Parts(parts) = self.fields.entry(name.to_owned()).or_insert_with(|| Field::Parts(Vec::new())) {
+            parts.push(part.fields);
         }
         self
     }
@@ -90,8 +119,10 @@ impl Report {
     }
 
     /// Writes the JSON object on one line, keys sorted.
-    pub fn print_json(&self, mut out: impl Write) -> io::Result<()> {
-        writeln!(out, "{}", json_line(&Value::Object(self.fields.clone())))?;
+    pub fn print_json(&self, out: impl Write) -> io::Result<()> {
+        let mut out = BufWriter::new(out);
+        write_json(&mut out, &self.fields)?;
+        writeln!(out)?;
         out.flush()
     }
 }

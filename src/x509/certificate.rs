@@ -17,6 +17,10 @@ use super::{AltName, Error, Name, Policy, Time, decode_time, encode};
 use crate::files::{Document, Kind};
 use crate::key::{Digest, Hash, PublicKey, Scheme};
 
+/// Largest certificate: ten times what OpenSSL takes of a whole chain (`include/openssl/ssl.h`, SSL_MAX_CERT_LIST_DEFAULT).
+/// Most of what is said about one takes many times its length.
+const BYTES_LIMIT: usize = 1 << 20;
+
 /// An X.509 certificate.
 ///
 /// ```text
@@ -162,6 +166,9 @@ impl Certificate {
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "the certificate";
         let malformed = || Error::Malformed { what: WHAT };
+        if der.len() > BYTES_LIMIT {
+            return Err(Error::Malformed { what: "the certificate, which is longer than 1 MiB," });
+        }
         let signed = Signed::from_der(der, WHAT)?;
         let info = TbsCertificate::from_der(signed.bytes()).map_err(|_| malformed())?;
         // DER has one encoding: a default is left out, whether it is the version or that of an extension.
@@ -358,6 +365,12 @@ mod tests {
     fn read(fields: &[Vec<u8>]) -> Result<Certificate, Error> {
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
         Certificate::from_der(&tlv(0x30, &[&tlv(0x30, &fields), fields[2], &tlv(0x03, &[&[0; 65]])]))
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_read() {
+        let error = Certificate::from_der(&vec![0x30; BYTES_LIMIT + 1]).unwrap_err();
+        assert_eq!(error.to_string(), "the certificate, which is longer than 1 MiB, is malformed");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use const_oid::db::rfc5280;
 use der::asn1::{AnyRef, IntRef};
-use der::{Decode, DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Sequence, Tag, Writer};
+use der::{Decode, DecodeValue, EncodeValue, ErrorKind, FixedTag, Header, Length, Reader, Sequence, Tag, Writer};
 use x509_cert::ext::Extension as DerExtension;
 use x509_cert::time::Time as DerTime;
 
@@ -122,7 +122,7 @@ struct TbsCertList<'a> {
     #[asn1(optional = "true")]
     revoked_certificates: Option<Entries<'a>>,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    crl_extensions: Option<Vec<DerExtension>>,
+    crl_extensions: Option<Extensions>,
 }
 
 /// The entries of a list in one piece: there may be millions of them.
@@ -150,12 +150,49 @@ impl EncodeValue for Entries<'_> {
     }
 }
 
+/// The extensions of a list or of one of its entries, few and short: there may be millions in a list.
+struct Extensions(Vec<DerExtension>);
+
+impl Extensions {
+    /// RFC 5280 has seven of lists and four of entries (sections 5.2 and 5.3).
+    const LIMIT: usize = 32;
+
+    /// In bytes; the longest that is of use holds a name or two.
+    const LENGTH_LIMIT: u32 = 64 << 10;
+}
+
+impl FixedTag for Extensions {
+    const TAG: Tag = Tag::Sequence;
+}
+
+impl<'a> DecodeValue<'a> for Extensions {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
+        if header.length() > Length::new(Self::LENGTH_LIMIT) {
+            return Err(reader.error(ErrorKind::Overlength));
+        }
+        let extensions = Vec::decode_value(reader, header)?;
+        if extensions.len() > Self::LIMIT { Err(reader.error(ErrorKind::Overlength)) } else { Ok(Self(extensions)) }
+    }
+}
+
+impl EncodeValue for Extensions {
+    fn value_len(&self) -> der::Result<Length> {
+        self.0.value_len()
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        self.0.encode_value(writer)
+    }
+}
+
 #[derive(Sequence)]
 struct Entry<'a> {
     user_certificate: IntRef<'a>,
     revocation_date: DerTime,
     #[asn1(optional = "true")]
-    crl_entry_extensions: Option<Vec<DerExtension>>,
+    crl_entry_extensions: Option<Extensions>,
 }
 
 /// Makes a complete list of what `issuer` revoked: version 2 with authorityKeyIdentifier and cRLNumber (RFC 5280
@@ -174,7 +211,7 @@ pub fn revocation_list(
         let reason = vec![0x0a, 0x01, revocation.reason.code()];
         let extensions = match revocation.reason {
             Reason::Unspecified => None,
-            _ => Some(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, reason)?]),
+            _ => Some(Extensions(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, reason)?])),
         };
         let user_certificate = IntRef::new(&revocation.serial).map_err(malformed)?;
         let revocation_date = der_time(revocation.time)?;
@@ -191,10 +228,10 @@ pub fn revocation_list(
         next_update: Some(der_time(next_update)?),
         // Absent where there is none (section 5.1.2.6 MUST).
         revoked_certificates: (!entries.is_empty()).then_some(Entries(&entries)),
-        crl_extensions: Some(vec![
+        crl_extensions: Some(Extensions(vec![
             authority_key_identifier(issuer)?,
             extension(rfc5280::ID_CE_CRL_NUMBER, false, encode("cRLNumber", &number)?)?,
-        ]),
+        ])),
     };
     let list = encode(WHAT, &list)?;
     let signature = signer.sign(scheme, Input::Message(&list))?;

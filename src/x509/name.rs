@@ -108,6 +108,9 @@ impl Name {
     pub const ORGANIZATION: ObjectIdentifier = rfc4519::O;
     /// The OID of the subject attribute serialNumber, which is not the certificate's serial number.
     pub const SERIAL_NUMBER: ObjectIdentifier = rfc4519::SERIAL_NUMBER;
+    /// Longest name in DER that is judged. The text of the longest attribute that is not bound tighter has 32768 characters
+    /// (RFC 5280 appendix A.1, ub-name).
+    pub(super) const LENGTH_LIMIT: usize = 32 << 10;
 
     /// The name without attributes.
     pub fn empty() -> Self {

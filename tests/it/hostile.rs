@@ -373,3 +373,26 @@ fn a_key_that_asks_for_too_much_work_is_refused_at_once() {
     lab.refuses("keygen --public slow.key --passphrase-from file:pass -o out", 1, "encryption is not supported");
     assert!(started.elapsed() < PATIENCE);
 }
+
+/// A list of a size that public CAs have, in JSON: its entries are written one by one, never held.
+#[test]
+fn a_long_list_is_told_whole_in_bounded_memory() {
+    const COUNT: u32 = 200_000;
+    let short = |tag: u8, content: &[u8]| [&[tag, content.len() as u8][..], content].concat();
+    let long = |content: &[u8]| [&[0x30, 0x83][..], &(content.len() as u32).to_be_bytes()[1..], content].concat();
+    let date = short(0x17, b"260101000000Z");
+    let entry = |number: u32| short(0x30, &[short(0x02, &(number | 1 << 30).to_be_bytes()), date.clone()].concat());
+    // ecdsa-with-SHA256 (RFC 5758 section 3.2), an issuer without a name, and a signature that nobody checks.
+    let algorithm = short(0x30, &short(0x06, &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));
+    let entries: Vec<u8> = (0..COUNT).flat_map(entry).collect();
+    let list = [&short(0x02, &[1])[..], &algorithm, &[0x30, 0x00], &date, &date, &long(&entries)].concat();
+    let list = [&long(&list)[..], &algorithm, &short(0x03, &[0, 0])].concat();
+    let lab = Lab::new();
+    lab.write("long.crl", long(&list));
+    let told = lab.shell("ulimit -v 131072; exec $bulla inspect long.crl --format json").ok().text();
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    let revoked = told["documents"][0]["revoked"].as_array().expect("a list");
+    assert_eq!(revoked.len(), COUNT as usize);
+    assert_eq!(revoked[0x1234]["serial"], "40:00:12:34");
+    lab.bulla("inspect long.crl").ok();
+}

@@ -7,11 +7,10 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
 use der::asn1::{AnyRef, UintRef};
 use der::{Decode, Encode, Tag, Tagged};
-use x509_cert::ext::Extension as DerExtension;
 use x509_cert::ext::pkix::name::{GeneralName, GeneralNames};
 use x509_cert::time::Time as DerTime;
 
-use super::{Entry, Reason, TbsCertList, VERSION_2};
+use super::{Entry, Extensions, Reason, TbsCertList, VERSION_2};
 use crate::files::Kind;
 use crate::key::{PublicKey, Scheme};
 use crate::x509::signed::Signed;
@@ -65,6 +64,9 @@ impl CertificateList {
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         let signed = Signed::from_der(der, WHAT)?;
         let list = TbsCertList::from_der(signed.bytes()).map_err(malformed)?;
+        if list.issuer.value().len() > Name::LENGTH_LIMIT {
+            return Err(Error::Malformed { what: "the certificate revocation list, whose issuer's name is too long," });
+        }
         let version = match list.version {
             None if list.crl_extensions.is_none() => 1,
             Some(VERSION_2) => 2,
@@ -204,9 +206,9 @@ impl<'a> RevokedCertificate<'a> {
 }
 
 /// Takes extensions; one that is there twice is an error, since readers would differ on which counts.
-fn extensions(found: Option<Vec<DerExtension>>) -> Result<Vec<Extension>, Error> {
+fn extensions(found: Option<Extensions>) -> Result<Vec<Extension>, Error> {
     let mut extensions: Vec<Extension> = Vec::new();
-    for extension in found.into_iter().flatten().map(Extension::from) {
+    for extension in found.into_iter().flat_map(|found| found.0).map(Extension::from) {
         if extensions.iter().any(|earlier| earlier.oid == extension.oid) {
             return Err(malformed(()));
         }
@@ -278,7 +280,7 @@ mod tests {
         Entry {
             user_certificate: IntRef::new(&[0x2a]).unwrap(),
             revocation_date: utc_time(),
-            crl_entry_extensions: Some(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, reason)]),
+            crl_entry_extensions: Some(Extensions(vec![extension(rfc5280::ID_CE_CRL_REASONS, false, reason)])),
         }
     }
 
@@ -298,7 +300,7 @@ mod tests {
             this_update: utc_time(),
             next_update: None,
             revoked_certificates: Some(Entries(&entry)),
-            crl_extensions: Some(vec![extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0x07])]),
+            crl_extensions: Some(Extensions(vec![extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0x07])])),
         };
         of_list(&mut list);
         let parts = [list.to_der().unwrap(), ALGORITHM.to_vec(), vec![0x03, 0x02, 0x00, 0x00]].concat();
@@ -313,7 +315,8 @@ mod tests {
         assert_eq!((entry.serial, entry.reason), (&[0x2a][..], Some(Reason::KeyCompromise)));
         assert_eq!(rfc3339(entry.date), "2026-01-01T00:00:00Z");
         let unknown = ObjectIdentifier::new_unwrap("1.2.3");
-        let list = read(|it| it.crl_entry_extensions = Some(vec![extension(unknown, true, &[])]), |_| {}).unwrap();
+        let critical = Extensions(vec![extension(unknown, true, &[])]);
+        let list = read(|it| it.crl_entry_extensions = Some(critical), |_| {}).unwrap();
         assert_eq!(list.revoked().next().unwrap().unwrap().unknown_critical, Some(unknown));
     }
 
@@ -321,9 +324,9 @@ mod tests {
     fn what_is_malformed_anywhere_is_refused() {
         let twice = || {
             let one = extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0x07]);
-            Some(vec![one.clone(), one])
+            Some(Extensions(vec![one.clone(), one]))
         };
-        let negative = || Some(vec![extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0xff])]);
+        let negative = || Some(Extensions(vec![extension(rfc5280::ID_CE_CRL_NUMBER, false, &[0x02, 0x01, 0xff])]));
         assert!(read(|_| {}, |list| list.this_update = general_time()).is_err());
         assert!(read(|_| {}, |list| list.next_update = Some(general_time())).is_err());
         assert!(read(|_| {}, |list| list.version = None).is_err(), "version 1 has no extensions");
@@ -335,6 +338,30 @@ mod tests {
         assert!(read(|entry| entry.crl_entry_extensions = twice(), |_| {}).is_err());
         for reason in [&[0x0a, 0x01, 0x07][..], &[0x02, 0x01, 0x01], &[0x0a, 0x02, 0x00, 0x01], &[]] {
             assert!(read(|it| *it = entry(reason), |_| {}).is_err(), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn what_costs_too_much_is_refused() {
+        let number = |arc: usize| ObjectIdentifier::new(&format!("1.2.{arc}")).unwrap();
+        let many = |count| Some(Extensions((0..count).map(|arc| extension(number(arc), false, &[])).collect()));
+        let long = |length| Some(Extensions(vec![extension(number(3), false, &vec![0; length])]));
+        let (most, longest) = (Extensions::LIMIT, Extensions::LENGTH_LIMIT as usize);
+        for (extensions, is_read) in [
+            (&(|| many(most)) as &dyn Fn() -> Option<Extensions>, true),
+            (&|| many(most + 1), false),
+            (&|| long(longest - 100), true),
+            (&|| long(longest), false),
+        ] {
+            assert_eq!(read(|entry| entry.crl_entry_extensions = extensions(), |_| {}).is_ok(), is_read);
+            assert_eq!(read(|_| {}, |list| list.crl_extensions = extensions()).is_ok(), is_read);
+        }
+        let attribute = |length| [&[0x06, 0x03, 0x55, 0x04, 0x03, 0x0c, 0x82][..], &u16::to_be_bytes(length)].concat();
+        for (length, is_read) in [(0x7f00, true), (0x8000, false)] {
+            let text = [attribute(length), vec![b'a'; length.into()]].concat();
+            let wrap = |tag, content: &[u8]| AnyRef::new(tag, content).unwrap().to_der().unwrap();
+            let name: &[u8] = wrap(Tag::Sequence, &wrap(Tag::Set, &wrap(Tag::Sequence, &text))).leak();
+            assert_eq!(read(|_| {}, |list| list.issuer = AnyRef::from_der(name).unwrap()).is_ok(), is_read);
         }
     }
 }

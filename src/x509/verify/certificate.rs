@@ -9,6 +9,7 @@ use super::policies::Statement;
 use super::refusal::name;
 use super::{Certificate, Purpose, Refusal, Rules, rfc3339};
 use crate::key::algorithm::oid_name;
+use crate::x509::Name;
 
 /// The extensions that are judged, and therefore may be critical. subjectKeyIdentifier, authorityKeyIdentifier and
 /// authorityInfoAccess are not among them, since they must not be critical (sections 4.2.1.1, 4.2.1.2, 4.2.2.1).
@@ -24,10 +25,6 @@ const JUDGED: [ObjectIdentifier; 10] = [
     rfc5280::ID_CE_INHIBIT_ANY_POLICY,
     rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
 ];
-
-/// Longest name in DER. The text of the longest attribute that is not bound tighter has 32768 characters (RFC 5280 appendix
-/// A.1, ub-name).
-const NAME_LIMIT: usize = 32 << 10;
 
 /// Version, serial number, names, extensions and key, then the validity.
 pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -> Result<(), Refusal> {
@@ -49,7 +46,7 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     if certificate.issuer().is_empty() {
         return refuse("its issuer has no name");
     }
-    if [certificate.issuer(), certificate.subject()].iter().any(|name| name.der().len() > NAME_LIMIT) {
+    if [certificate.issuer(), certificate.subject()].iter().any(|name| name.der().len() > Name::LENGTH_LIMIT) {
         return refuse("it has a name that is longer than 32 KiB");
     }
     let mut seen = HashSet::new();
