@@ -18,8 +18,8 @@ use crate::key::algorithm::oid_name;
 use crate::key::{self, Hash, KeyFile, PrivateKey, PublicKey, Signer};
 use crate::x509::ocsp::{Answer, CertId, Responder, SingleResponse, Status};
 use crate::x509::{
-    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Policy, Profile, Request, RevokedCertificate,
-    Subject, Time, colon_hex, no_expiry, rfc3339,
+    self, AltName, Certificate, CertificateList, Extension, KEY_USAGES, Outline, Policy, Profile, Request,
+    RevokedCertificate, Subject, Time, colon_hex, no_expiry, rfc3339,
 };
 
 /// Say what a file is and what is in it
@@ -73,7 +73,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let at = args.at.unwrap_or(context.now);
     let mut report = started(args);
     if documents.len() > 1 && documents.iter().all(|document| document.kind == Kind::Certificate) {
-        report = chain(report, &documents)?;
+        report = chain(report, &documents);
     }
     for document in documents {
         let part = describe(document, args, at, context)?;
@@ -110,7 +110,11 @@ fn describe(document: Document, args: &Args, at: Time, context: &Context) -> any
     let named = || format!("cannot read {}", shown(&args.file));
     let der = &document.der;
     Ok(match document.kind {
-        Kind::Certificate => certificate(&Certificate::from_der(der).with_context(named)?, at),
+        Kind::Certificate => match (Certificate::from_der(der), Outline::of(der)) {
+            (Ok(found), _) => certificate(&found, at),
+            (Err(error), Some(outline)) => malformed(&outline, &error),
+            (Err(error), None) => return Err(error).with_context(named),
+        },
         Kind::Request => request(Request::from_der(der).with_context(named)?),
         Kind::Crl => revocation_list(CertificateList::from_der(der).with_context(named)?, at),
         Kind::OcspResponse => answer(&Answer::from_der(der).with_context(named)?, at),
@@ -123,13 +127,12 @@ fn describe(document: Document, args: &Args, at: Time, context: &Context) -> any
 }
 
 /// One line about the order of several certificates.
-fn chain(report: Report, documents: &[Document]) -> Result<Report, x509::Error> {
-    let certificates: Vec<Certificate> =
-        documents.iter().map(|document| Certificate::from_der(&document.der)).collect::<Result<_, _>>()?;
-    let count = certificates.len();
-    let in_order = x509::Chain::new(certificates).is_ok();
+fn chain(report: Report, documents: &[Document]) -> Report {
+    let certificates: Result<Vec<Certificate>, _> =
+        documents.iter().map(|document| Certificate::from_der(&document.der)).collect();
+    let in_order = certificates.and_then(x509::Chain::new).is_ok();
     let words = if in_order { "in order, the end entity first" } else { "not in the order of a chain" };
-    Ok(report.line(format!("chain  {count} certificates, {words}")).field("is_chain", in_order))
+    report.line(format!("chain  {} certificates, {words}", documents.len())).field("is_chain", in_order)
 }
 
 fn certificate(certificate: &Certificate, at: Time) -> Report {
@@ -164,6 +167,21 @@ fn certificate(certificate: &Certificate, at: Time) -> Report {
     let report = extensions(report, certificate.extensions());
     let signature = certificate.scheme().map_or("of an algorithm that is not accepted".to_owned(), |s| s.to_string());
     report.row("signature", signature).line(row("sha256", &certificate.fingerprint().to_string()))
+}
+
+/// A certificate that is none as RFC 5280 has it, as far as it can be read at all.
+fn malformed(outline: &Outline, error: &x509::Error) -> Report {
+    let Outline { subject, issuer, serial, validity: (from, until) } = outline;
+    Report::of_part()
+        .field("kind", "malformed certificate")
+        .line("malformed certificate, which every command refuses")
+        .row("reason", printable(&error.to_string()))
+        .row("subject", printable(subject))
+        .row("issuer", printable(issuer))
+        .row("serial", colon_hex(serial))
+        .line(row("valid", &printable(&format!("{from} .. {until}"))))
+        .field("not_before", printable(from))
+        .field("not_after", printable(until))
 }
 
 fn date(time: Time) -> String {

@@ -17,10 +17,6 @@ use super::{AltName, Error, Name, Policy, Time, decode_time, encode};
 use crate::files::{Document, Kind};
 use crate::key::{Digest, Hash, PublicKey, Scheme};
 
-/// Largest certificate: ten times what OpenSSL takes of a whole chain (`include/openssl/ssl.h`, SSL_MAX_CERT_LIST_DEFAULT).
-/// Most of what is said about one takes many times its length.
-const BYTES_LIMIT: usize = 1 << 20;
-
 /// An X.509 certificate.
 ///
 /// ```text
@@ -162,11 +158,15 @@ fn url(name: GeneralName) -> Option<String> {
 }
 
 impl Certificate {
+    /// Largest certificate: ten times what OpenSSL takes of a whole chain (`include/openssl/ssl.h`, SSL_MAX_CERT_LIST_DEFAULT).
+    /// Most of what is said about one takes many times its length.
+    pub(super) const LENGTH_LIMIT: usize = 1 << 20;
+
     /// Reads a certificate, strictly DER; bytes after it are an error. The values of its extensions are not looked at.
     pub fn from_der(der: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "the certificate";
         let malformed = || Error::Malformed { what: WHAT };
-        if der.len() > BYTES_LIMIT {
+        if der.len() > Self::LENGTH_LIMIT {
             return Err(Error::Malformed { what: "the certificate, which is longer than 1 MiB," });
         }
         let signed = Signed::from_der(der, WHAT)?;
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_not_read() {
-        let error = Certificate::from_der(&vec![0x30; BYTES_LIMIT + 1]).unwrap_err();
+        let error = Certificate::from_der(&vec![0x30; Certificate::LENGTH_LIMIT + 1]).unwrap_err();
         assert_eq!(error.to_string(), "the certificate, which is longer than 1 MiB, is malformed");
     }
 

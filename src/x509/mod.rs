@@ -7,8 +7,9 @@
 //!   of revocation; every signature is checked over those.
 //! * [`issue`] makes the bytes that a CA signs; [`verify`] judges a chain; [`lint`] knows common mistakes.
 //!
-//! rcgen and stringprep are named here and nowhere else. rcgen makes the CA's own roots; it never reads a request or an
-//! issuer, and never issues from one, since it drops what it does not model.
+//! rcgen, stringprep and x509-parser are named here and nowhere else. rcgen makes the CA's own roots; it never reads a
+//! request or an issuer, and never issues from one, since it drops what it does not model. x509-parser is lenient where
+//! [`Certificate`] is strict: [`Outline`] tells by it what a malformed certificate seems to be.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ pub mod issue;
 pub mod lint;
 mod name;
 pub mod ocsp;
+mod outline;
 mod profile;
 mod request;
 mod signed;
@@ -37,6 +39,7 @@ pub use certificate::{Certificate, Extension};
 pub use chain::{Chain, read_certificates};
 pub use crl::{CertificateList, Reason, Revocation, RevokedCertificate, read_revocation_lists, revocation_list};
 pub use name::Name;
+pub use outline::Outline;
 pub use profile::{
     AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,
     SubjectRule, Template, Validity, Variable, Variables,

@@ -18,7 +18,7 @@ const RANKS: [(&str, u8); 9] = [
 ];
 
 /// Crates with behaviour, and the one module that may name each.
-const OWNERS: [(&str, &str); 20] = [
+const OWNERS: [(&str, &str); 21] = [
     ("ring", "key"),
     ("aws_lc_rs", "key"),
     ("p256", "key"),
@@ -27,6 +27,7 @@ const OWNERS: [(&str, &str); 20] = [
     ("sec1", "key"),
     ("blake2", "key"),
     ("rcgen", "x509"),
+    ("x509_parser", "x509"),
     ("stringprep", "x509"),
     ("toml", "x509"),
     ("base64", "files"),

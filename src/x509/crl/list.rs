@@ -263,8 +263,8 @@ mod tests {
     /// ecdsa-with-SHA256 (RFC 5758 section 3.2).
     const ALGORITHM: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 
-    fn extension(oid: ObjectIdentifier, critical: bool, value: &[u8]) -> DerExtension {
-        DerExtension { extn_id: oid, critical, extn_value: OctetString::new(value).unwrap() }
+    fn extension(oid: ObjectIdentifier, critical: bool, value: &[u8]) -> x509_cert::ext::Extension {
+        x509_cert::ext::Extension { extn_id: oid, critical, extn_value: OctetString::new(value).unwrap() }
     }
 
     /// 2026-01-01, in the form that is not for that year.
