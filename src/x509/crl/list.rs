@@ -219,10 +219,17 @@ impl<'a> RevokedCertificate<'a> {
     }
 }
 
+/// Most extensions of a list or an entry: RFC 5280 has nine in all. Each is compared with those before it.
+const EXTENSIONS_LIMIT: usize = 64;
+
 /// Takes extensions; one that is there twice is an error, since readers would differ on which counts.
 fn extensions(found: Option<Vec<DerExtension>>) -> Result<Vec<Extension>, Error> {
+    let found = found.unwrap_or_default();
+    if found.len() > EXTENSIONS_LIMIT {
+        return Err(malformed(()));
+    }
     let mut extensions: Vec<Extension> = Vec::new();
-    for DerExtension { extn_id: oid, critical, extn_value } in found.into_iter().flatten() {
+    for DerExtension { extn_id: oid, critical, extn_value } in found {
         if extensions.iter().any(|earlier| earlier.oid == oid) {
             return Err(malformed(()));
         }
@@ -353,6 +360,13 @@ mod tests {
         assert!(read(|_| {}, |list| list.revoked_certificates = Some(Entries(&[0x30]))).is_err());
         assert!(read(|entry| entry.revocation_date = general_time(), |_| {}).is_err());
         assert!(read(|entry| entry.crl_entry_extensions = twice(), |_| {}).is_err());
+        let crowd = |count| {
+            let oid = |number| ObjectIdentifier::new(&format!("1.2.3.{number}")).unwrap();
+            Some((0..count).map(|number| extension(oid(number), false, &[])).collect::<Vec<_>>())
+        };
+        assert!(read(|entry| entry.crl_entry_extensions = crowd(64), |list| list.crl_extensions = crowd(64)).is_ok());
+        assert!(read(|entry| entry.crl_entry_extensions = crowd(65), |_| {}).is_err());
+        assert!(read(|_| {}, |list| list.crl_extensions = crowd(65)).is_err());
         for reason in [&[0x0a, 0x01, 0x07][..], &[0x02, 0x01, 0x01], &[0x0a, 0x02, 0x00, 0x01], &[]] {
             assert!(read(|it| *it = entry(reason), |_| {}).is_err(), "{reason:?}");
         }

@@ -25,6 +25,9 @@ const JUDGED: [ObjectIdentifier; 10] = [
     rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
 ];
 
+/// Most extensions. Certificates have some ten; to find one of them is to pass over all.
+const EXTENSIONS_LIMIT: usize = 256;
+
 /// Longest name in DER. The text of the longest attribute that is not bound tighter has 32768 characters (RFC 5280 appendix
 /// A.1, ub-name).
 const NAME_LIMIT: usize = 32 << 10;
@@ -51,6 +54,9 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     }
     if [certificate.issuer(), certificate.subject()].iter().any(|name| name.der().len() > NAME_LIMIT) {
         return refuse("it has a name that is longer than 32 KiB");
+    }
+    if certificate.extensions().len() > EXTENSIONS_LIMIT {
+        return refuse("it has more than 256 extensions");
     }
     let mut seen = HashSet::new();
     for extension in certificate.extensions() {

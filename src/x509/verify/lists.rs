@@ -43,7 +43,7 @@ type Leads = (*const Certificate, *const Certificate);
 
 struct List<'a> {
     list: &'a CertificateList,
-    content: OnceCell<Result<Content, String>>,
+    content: OnceCell<Result<Content<'a>, String>>,
     /// Whether a certificate's key made the signature.
     signed: RefCell<HashMap<*const Certificate, bool>>,
 }
@@ -51,7 +51,7 @@ struct List<'a> {
 /// A list that tells of a certificate, and holds.
 struct Sound<'b> {
     list: &'b CertificateList,
-    content: &'b Content,
+    content: &'b Content<'b>,
     signer: &'b Certificate,
     /// The reasons for which it tells.
     reasons: ReasonFlags,
@@ -111,7 +111,7 @@ impl<'a> Lists<'a> {
         above: &[&Certificate],
         budget: &mut Budget,
     ) -> Result<Option<Standing>, Refusal> {
-        let points = Point::of(certificate).map_err(Refusal::unreadable(certificate))?;
+        let points = Point::of(certificate, budget)?;
         let mut sound: Vec<Sound<'_>> = Vec::new();
         let mut fault = None;
         let near: Vec<&Certificate> = match signers {
@@ -123,6 +123,7 @@ impl<'a> Lists<'a> {
             }
         };
         for list in self.about(certificate, &points) {
+            budget.comparison(list.list.issuer().der().len())?;
             let unknown = |why: &str| {
                 let why = format!("the list of {} {why}", rfc3339(list.list.this_update()));
                 Refusal::revocation_unknown(certificate, why)
@@ -255,9 +256,8 @@ impl List<'_> {
         if let Some(known) = self.signed.borrow().get(&std::ptr::from_ref(signer)) {
             return Ok(*known);
         }
-        let Ok(key) = signer.public_key() else { return Ok(false) };
         budget.signature()?;
-        let is_signed = self.list.is_signed_by(&key);
+        let is_signed = signer.public_key().is_ok_and(|key| self.list.is_signed_by(&key));
         self.signed.borrow_mut().insert(signer, is_signed);
         Ok(is_signed)
     }
@@ -285,7 +285,7 @@ impl Sound<'_> {
     }
 
     /// The entry by which it revokes a certificate, unless a delta among `others` lifted that.
-    fn revokes(&self, certificate: &Certificate, others: &[&Self]) -> Option<&Named> {
+    fn revokes(&self, certificate: &Certificate, others: &[&Self]) -> Option<&Named<'_>> {
         let is_delta = self.content.base.is_some();
         let mut entries = self.content.entries(certificate);
         let entry = entries.find(|entry| !is_delta || entry.reason != Some(Reason::RemoveFromCrl))?;
@@ -305,7 +305,7 @@ impl Sound<'_> {
 
     /// Whether it takes a certificate from the list, and does not put it back.
     fn lifts(&self, certificate: &Certificate) -> bool {
-        let is_removal = |entry: &Named| entry.reason == Some(Reason::RemoveFromCrl);
+        let is_removal = |entry: &Named<'_>| entry.reason == Some(Reason::RemoveFromCrl);
         self.content.entries(certificate).next().is_some() && self.content.entries(certificate).all(is_removal)
     }
 }
