@@ -240,12 +240,17 @@ impl<'a> Lists<'a> {
     }
 }
 
-/// A keyUsage must have cRLSign (RFC 5280 section 6.3.3 (f)).
+/// A keyUsage must have cRLSign (RFC 5280 section 6.3.3 (f)). Who is no CA must have one, as section 4.2.1.3 asks of whoever
+/// signs lists: else any end entity that got the name of a CA would.
 fn may_sign(signer: &Certificate) -> Result<(), Refusal> {
-    match signer.key_usage().map_err(Refusal::unreadable(signer))? {
+    let unreadable = Refusal::unreadable(signer);
+    let constraints = signer.basic_constraints().map_err(&unreadable)?;
+    let is_ca = constraints.is_some_and(|constraints| constraints.ca);
+    match signer.key_usage().map_err(&unreadable)? {
         Some(usage) if !usage.0.contains(KeyUsages::CRLSign) => {
             Err(Refusal::malformed(signer, "its keyUsage lacks cRLSign"))
         }
+        None if !is_ca => Err(Refusal::malformed(signer, "it is no CA, and has no keyUsage with cRLSign")),
         _ => Ok(()),
     }
 }
