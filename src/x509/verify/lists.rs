@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::crl::dp::ReasonFlags;
 use super::refusal::name;
 use super::revocation::{Mode, Standing};
 use super::scope::{Point, all_reasons};
-use super::search::{Budget, Offered, build};
+use super::search::{Budget, Graph, Offered, build};
 use super::{Certificate, Purpose, Reason, Refusal, Rules, certificate, rfc3339};
 use crate::x509::CertificateList;
 use crate::x509::name::Canonical;
@@ -27,7 +27,10 @@ mod content;
 pub(super) struct Lists<'a> {
     lists: Vec<List<'a>>,
     by_issuer: HashMap<&'a Canonical, Vec<usize>>,
+    leaf: &'a Certificate,
     offered: Offered<'a>,
+    /// For the paths of who signs lists: other rules hold for them than for the path of the leaf.
+    graph: OnceCell<Graph<'a>>,
     by_subject: HashMap<&'a Canonical, Vec<&'a Certificate>>,
     /// The serial numbers of all certificates that may be asked about, so that the entries of a list are read once.
     serials: HashSet<&'a [u8]>,
@@ -83,7 +86,9 @@ impl<'a> Lists<'a> {
         Self {
             lists: lists.iter().map(list).collect(),
             by_issuer,
+            leaf,
             offered,
+            graph: OnceCell::new(),
             by_subject,
             serials: std::iter::once(leaf).chain(offered.untrusted).map(Certificate::serial).collect(),
             rules: Rules { strength: rules.strength, ..Rules::new(Purpose::Any, rules.at) },
@@ -234,7 +239,8 @@ impl<'a> Lists<'a> {
             }
             Ok(())
         };
-        let found = build(signer, self.offered, &self.rules, budget, judge);
+        let graph = self.graph.get_or_init(|| Graph::new(self.leaf, self.offered));
+        let found = build(graph, signer, &self.rules, budget, judge);
         // A search that ended for want of budget has not shown that there is no path.
         found.map(|_| ()).or_else(|refusal| budget.is_left().and(Err(refusal)))
     }

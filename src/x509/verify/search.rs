@@ -94,20 +94,23 @@ pub(super) struct Offered<'a> {
     pub anchors: &'a Anchors,
 }
 
-/// Finds a path from `leaf`, which is checked already, to an anchor that `judge` accepts as a whole.
+/// Finds a path in `graph` from `leaf`, which is checked already, to an anchor that `judge` accepts as a whole. All searches
+/// of a graph are by the same rules.
 ///
 /// Returns it leaf first, with what `judge` returned; or the most telling of all refusals met. Of several paths the
 /// shortest is found, and of these the one whose certificates come first.
 pub(super) fn build<'a, T>(
-    leaf: &'a Certificate,
-    offered: Offered<'a>,
-    rules: &'a Rules,
+    graph: &Graph<'a>,
+    leaf: &Certificate,
+    rules: &Rules,
     budget: &mut Budget,
     judge: impl FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
 ) -> Result<(Vec<&'a Certificate>, T), Refusal> {
-    let graph = Graph::new(leaf, offered);
-    let mut search = Search { graph: &graph, rules, budget, signed: HashMap::new(), worst: None };
-    match search.run(judge) {
+    let Some(start) = graph.nodes.iter().position(|node| node.certificate == leaf) else {
+        return Err(Refusal::no_issuer(leaf));
+    };
+    let mut search = Search { graph, rules, budget, signed: HashMap::new(), worst: None };
+    match search.run(start, judge) {
         Ok(Some(found)) => return Ok(found),
         Ok(None) => {}
         Err(refusal) => search.note(refusal),
@@ -116,9 +119,9 @@ pub(super) fn build<'a, T>(
 }
 
 /// The certificates that a path can be built of, each once, the leaf first.
-struct Graph<'a> {
+pub(super) struct Graph<'a> {
     nodes: Vec<Node<'a>>,
-    /// Those that have a subject, by its number, the anchors apart. The leaf issues nothing in a path of its own.
+    /// Those that have a subject, by its number, the anchors apart. The leaf in question issues nothing.
     issuers: HashMap<(usize, Trust), Vec<usize>>,
 }
 
@@ -162,11 +165,9 @@ struct Limits {
     constraints: Option<NameConstraints>,
 }
 
-/// The place of the leaf in a graph.
-const LEAF: usize = 0;
-
 impl<'a> Graph<'a> {
-    fn new(leaf: &'a Certificate, offered: Offered<'a>) -> Self {
+    /// Takes the leaf in question and the certificates that are offered for its path.
+    pub fn new(leaf: &'a Certificate, offered: Offered<'a>) -> Self {
         let trusted = offered.anchors.certificates().iter().map(|certificate| (certificate, Trust::Anchor));
         let untrusted = offered.untrusted.iter().map(|certificate| (certificate, Trust::Untrusted));
         let mut graph = Self { nodes: Vec::new(), issuers: HashMap::new() };
@@ -183,7 +184,7 @@ impl<'a> Graph<'a> {
             let next = keys.len();
             let key = *keys.entry(certificate.spki()).or_insert(next);
             let place = graph.nodes.len();
-            if place != LEAF {
+            if place > 0 {
                 graph.issuers.entry((subject, trust)).or_default().push(place);
             }
             let (origin, names, means) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
@@ -210,7 +211,7 @@ impl<'a> Graph<'a> {
 
 struct Search<'a, 'b> {
     graph: &'b Graph<'a>,
-    rules: &'a Rules,
+    rules: &'b Rules,
     budget: &'b mut Budget,
     /// Whether a key signed a certificate, once that is known: several paths share a step, several issuers a key.
     signed: HashMap<(usize, usize), bool>,
@@ -221,9 +222,10 @@ impl<'a> Search<'a, '_> {
     /// The first path that the judge accepts; an error where the budget does not suffice.
     fn run<T>(
         &mut self,
+        start: usize,
         mut judge: impl FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
     ) -> Result<Option<(Vec<&'a Certificate>, T)>, Refusal> {
-        let mut paths = vec![vec![LEAF]];
+        let mut paths = vec![vec![start]];
         for _ in 1..DEPTH_LIMIT {
             for path in &paths {
                 for ended in self.extend(path, Trust::Anchor)? {
@@ -308,12 +310,16 @@ impl<'a> Search<'a, '_> {
             return Err(Refusal::PathLength { certificate: name(issuer), allowed, found });
         }
         if let Some(allowed) = self.rules.max_path_length.filter(|allowed| is_anchor && is_over(*allowed)) {
-            return Err(Refusal::LongerThanAsked { certificate: name(graph.nodes[LEAF].certificate), allowed, found });
+            return Err(Refusal::LongerThanAsked {
+                certificate: name(graph.nodes[path[0]].certificate),
+                allowed,
+                found,
+            });
         }
         let Some(constraints) = constraints else { return Ok(()) };
         // Section 6.1.3 (b) and (c): the leaf is bound even where it names itself as issuer.
-        let mut bound = path.iter().filter(|place| **place == LEAF || !is_self_issued(**place));
-        bound.try_for_each(|place| {
+        let mut bound = path.iter().enumerate().filter(|(depth, place)| *depth == 0 || !is_self_issued(**place));
+        bound.try_for_each(|(_, place)| {
             let Node { certificate, names, .. } = &graph.nodes[*place];
             let names = names.get_or_init(|| BoundNames::of(certificate));
             constraints.check(names.as_ref().map_err(Refusal::clone)?, self.budget)
