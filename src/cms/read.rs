@@ -1,5 +1,7 @@
 //! Reading SignedData, and checking the one signature in it.
 
+use std::collections::HashSet;
+
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
 use der::asn1::{AnyRef, OctetStringRef};
@@ -239,6 +241,15 @@ impl SignerInfo {
             .ok_or_else(|| Refusal::Algorithm { why: format!("the digest algorithm {} is not accepted", name()) })
     }
 
+    /// Refuses a content that is signed attributes, where the signer has none beside it: who signed those signed another
+    /// content, and whoever takes them for one has a signature over it (RFC 5652 section 5.4 signs both alike).
+    pub fn takes(&self, content: &[u8]) -> Result<(), Refusal> {
+        match (&self.signed_attributes, SignedAttributes::parse(content)) {
+            (None, Ok(_)) => Err(Refusal::Attributes { why: "are in the place of the content" }),
+            _ => Ok(()),
+        }
+    }
+
     /// The time at which the signer claims to have signed.
     pub fn signing_time(&self) -> Option<Time> {
         SignedAttributes::parse(self.signed_attributes.as_ref()?).ok()?.signing_time
@@ -298,17 +309,16 @@ impl SignedAttributes {
         let refuse = |why| move || Refusal::Attributes { why };
         let malformed = refuse("are malformed");
         let (mut content_type, mut message_digest, mut signing_time) = (None, None, None);
-        let mut seen = Vec::new();
+        let mut seen = HashSet::new();
         for attribute in members(der, Tag::Set, "signed attributes").map_err(|_| malformed())? {
             let [oid, values] = members(attribute, Tag::Sequence, "a signed attribute").map_err(|_| malformed())?[..]
             else {
                 return Err(malformed());
             };
             let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
-            if seen.contains(&oid) {
+            if !seen.insert(oid) {
                 return Err(Refusal::Attributes { why: "have one attribute twice" });
             }
-            seen.push(oid);
             let values = members(values, Tag::Set, "a signed attribute").map_err(|_| malformed())?;
             let value = match (oid, values.as_slice()) {
                 (rfc5911::ID_CONTENT_TYPE | rfc5911::ID_MESSAGE_DIGEST | rfc5911::ID_SIGNING_TIME, [value]) => value,

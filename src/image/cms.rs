@@ -9,7 +9,10 @@ use super::{
 };
 use crate::cms::{Content, SignedData, Unsigned, digest_hash};
 use crate::files::{self, Kind};
-use crate::key::Digest;
+use crate::key::{Digest, Hasher};
+
+/// Longest content that may be signed attributes. These have some hundred octets.
+const ATTRIBUTES_LIMIT: usize = 64 << 10;
 
 /// The format.
 pub struct Cms;
@@ -57,7 +60,17 @@ impl ImageFormat for Cms {
             }
             (None, None) => return Err(Error::SignatureNeeded.into()),
         }
-        let (digest, covered) = source.digest(message.signer()?.digest_hash()?)?;
+        let signer = message.signer()?;
+        let (mut hasher, mut head) = (Hasher::new(signer.digest_hash()?), Vec::new());
+        let covered = source.stream(|bytes| {
+            hasher.update(bytes);
+            head.extend(bytes.iter().take(ATTRIBUTES_LIMIT - head.len()));
+            Ok(())
+        })?;
+        if head.len() as u64 == covered {
+            signer.takes(&head)?;
+        }
+        let digest = hasher.finish();
         Ok(Reading {
             signatories: vec![signatory(&message, digest, evidence)?],
             facts: Facts { covered, ..Facts::default() },

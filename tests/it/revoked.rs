@@ -230,9 +230,10 @@ fn somebody_else_signs_lists_where_the_same_anchor_vouches() {
         point=URI:http://lists.example/signers
         issue signer /CN=Root 8 "keyUsage=critical,cRLSign\ncrlDistributionPoints=$point\n" ca
         issue wrong-use /CN=Root 9 'keyUsage=critical,digitalSignature\n' ca
+        issue no-use /CN=Root 10 '' ca
         new twin /CN=Root keyCertSign,cRLSign
         issue of-twin /CN=Root 8 'keyUsage=critical,cRLSign\n' twin
-        for name in signer wrong-use of-twin; do crl by-$name "$number" $name; done
+        for name in signer wrong-use no-use of-twin; do crl by-$name "$number" $name; done
         crl before "$(idp fullname=$point)" ca
         revoke signer ca
         crl after "$(idp fullname=$point)" ca
@@ -243,6 +244,8 @@ fn somebody_else_signs_lists_where_the_same_anchor_vouches() {
     lab.is_refused(&format!("{chain} --crl by-signer.crl"), "revocation-unknown", "is not signed by its issuer");
     let wrong = format!("{chain} --crl by-wrong-use.crl --untrusted wrong-use.pem");
     lab.is_refused(&wrong, "revocation-unknown", "its keyUsage lacks cRLSign");
+    let without = format!("{chain} --crl by-no-use.crl --untrusted no-use.pem");
+    lab.is_refused(&without, "revocation-unknown", "it is no CA, and has no keyUsage with cRLSign");
     // Under an anchor of its own, trusted or not.
     for trust in ["--untrusted twin.pem", "--trust twin.pem"] {
         let other = format!("{chain} --crl by-of-twin.crl --untrusted of-twin.pem {trust}");

@@ -336,6 +336,13 @@ mod tests {
         assert!(read(|_| {}, |list| list.revoked_certificates = Some(Entries(&[0x30]))).is_err());
         assert!(read(|entry| entry.revocation_date = general_time(), |_| {}).is_err());
         assert!(read(|entry| entry.crl_entry_extensions = twice(), |_| {}).is_err());
+        let crowd = |count| {
+            let oid = |number| ObjectIdentifier::new(&format!("1.2.3.{number}")).unwrap();
+            Some(Extensions((0..count).map(|number| extension(oid(number), false, &[])).collect()))
+        };
+        assert!(read(|entry| entry.crl_entry_extensions = crowd(32), |list| list.crl_extensions = crowd(32)).is_ok());
+        assert!(read(|entry| entry.crl_entry_extensions = crowd(33), |_| {}).is_err());
+        assert!(read(|_| {}, |list| list.crl_extensions = crowd(33)).is_err());
         for reason in [&[0x0a, 0x01, 0x07][..], &[0x02, 0x01, 0x01], &[0x0a, 0x02, 0x00, 0x01], &[]] {
             assert!(read(|it| *it = entry(reason), |_| {}).is_err(), "{reason:?}");
         }

@@ -26,6 +26,9 @@ const JUDGED: [ObjectIdentifier; 10] = [
     rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS,
 ];
 
+/// Most extensions. Certificates have some ten; to find one of them is to pass over all.
+const EXTENSIONS_LIMIT: usize = 256;
+
 /// Version, serial number, names, extensions and key, then the validity.
 pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -> Result<(), Refusal> {
     let refuse = |why: &str| Err(Refusal::malformed(certificate, why));
@@ -48,6 +51,9 @@ pub(super) fn check(certificate: &Certificate, is_anchor: bool, rules: &Rules) -
     }
     if [certificate.issuer(), certificate.subject()].iter().any(|name| name.der().len() > Name::LENGTH_LIMIT) {
         return refuse("it has a name that is longer than 32 KiB");
+    }
+    if certificate.extensions().len() > EXTENSIONS_LIMIT {
+        return refuse("it has more than 256 extensions");
     }
     let mut seen = HashSet::new();
     for extension in certificate.extensions() {

@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::constraints::name::GeneralSubtree;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::identity::is_host;
-use super::refusal::name;
+use super::refusal::{SHOWN_LIMIT, name};
 use super::search::Budget;
 use super::{AltName, Certificate, Error, Refusal};
 use crate::files::printable;
@@ -24,6 +24,12 @@ pub(super) struct NameConstraints {
     issuer: String,
     permitted: Vec<Form>,
     excluded: Vec<Form>,
+}
+
+/// The names of a certificate that constraints bind.
+pub(super) struct BoundNames {
+    certificate: String,
+    forms: Vec<Form>,
 }
 
 /// A name of one form; in a constraint, the base of a subtree.
@@ -58,21 +64,21 @@ impl NameConstraints {
         Ok(Some(Self { issuer: name(issuer), permitted, excluded }))
     }
 
-    /// Whether every name of `certificate` is within a permitted subtree, where there is one of its form, and within no
-    /// excluded one.
-    pub fn check(&self, certificate: &Certificate, budget: &mut Budget) -> Result<(), Refusal> {
+    /// Whether every one of `names` is within a permitted subtree, where there is one of its form, and within no excluded
+    /// one.
+    pub fn check(&self, names: &BoundNames, budget: &mut Budget) -> Result<(), Refusal> {
         let refuse = |form: &Form, why: &str| {
             let why = format!("{form} {why} {}", self.issuer);
-            Err(Refusal::NameConstraint { certificate: name(certificate), why })
+            Err(Refusal::NameConstraint { certificate: names.certificate.clone(), why })
         };
-        for form in names(certificate)? {
+        for form in &names.forms {
             match form.within_any(&self.excluded, budget)? {
-                Within::Yes => return refuse(&form, "is excluded by"),
-                Within::Unclear => return refuse(&form, "may be excluded by"),
+                Within::Yes => return refuse(form, "is excluded by"),
+                Within::Unclear => return refuse(form, "may be excluded by"),
                 Within::OtherForm | Within::No => {}
             }
             match form.within_any(&self.permitted, budget)? {
-                Within::No | Within::Unclear => return refuse(&form, "is not permitted by"),
+                Within::No | Within::Unclear => return refuse(form, "is not permitted by"),
                 Within::OtherForm | Within::Yes => {}
             }
         }
@@ -110,22 +116,24 @@ fn subtrees(der: &[u8]) -> Result<(Vec<Form>, Vec<Form>), String> {
     Ok((permitted, excluded))
 }
 
-/// The names of a certificate: its alternative names, its subject, and the e-mail addresses in the subject where no
-/// alternative name is one.
-fn names(certificate: &Certificate) -> Result<Vec<Form>, Refusal> {
-    let unreadable = Refusal::unreadable(certificate);
-    let subject = certificate.subject();
-    let alternatives: Option<Vec<GeneralName>> =
-        certificate.read(rfc5280::ID_CE_SUBJECT_ALT_NAME, "subjectAltName").map_err(&unreadable)?;
-    let alternatives = alternatives.iter().flatten().map(Form::of);
-    let mut names = alternatives.collect::<Result<Vec<_>, _>>().map_err(&unreadable)?;
-    if !names.iter().any(|name| matches!(name, Form::Email(_))) {
-        names.extend(subject.values(rfc3280::EMAIL_ADDRESS).into_iter().map(Form::Email));
+impl BoundNames {
+    /// The alternative names of a certificate, its subject, and the e-mail addresses in the subject where no alternative
+    /// name is one.
+    pub fn of(certificate: &Certificate) -> Result<Self, Refusal> {
+        let unreadable = Refusal::unreadable(certificate);
+        let subject = certificate.subject();
+        let alternatives: Option<Vec<GeneralName>> =
+            certificate.read(rfc5280::ID_CE_SUBJECT_ALT_NAME, "subjectAltName").map_err(&unreadable)?;
+        let alternatives = alternatives.iter().flatten().map(Form::of);
+        let mut forms = alternatives.collect::<Result<Vec<_>, _>>().map_err(&unreadable)?;
+        if !forms.iter().any(|form| matches!(form, Form::Email(_))) {
+            forms.extend(subject.values(rfc3280::EMAIL_ADDRESS).into_iter().map(Form::Email));
+        }
+        if !subject.is_empty() {
+            forms.push(Form::Directory(subject.clone()));
+        }
+        Ok(Self { certificate: name(certificate), forms })
     }
-    if !subject.is_empty() {
-        names.push(Form::Directory(subject.clone()));
-    }
-    Ok(names)
 }
 
 impl Form {
@@ -157,6 +165,16 @@ impl Form {
         }
     }
 
+    /// Its length in octets.
+    fn len(&self) -> usize {
+        match self {
+            Self::Dns(text) | Self::Email(text) | Self::Uri(text) => text.len(),
+            Self::Ip(octets) => octets.len(),
+            Self::Directory(name) => name.der().len(),
+            Self::Other(_) => 0,
+        }
+    }
+
     /// Whether it is what a subtree can hang below.
     fn is_base(&self) -> bool {
         let is_host_or_domain = |text: &str| is_host(text.strip_prefix('.').unwrap_or(text));
@@ -173,7 +191,7 @@ impl Form {
     fn within_any(&self, bases: &[Self], budget: &mut Budget) -> Result<Within, Refusal> {
         let mut within = Within::OtherForm;
         for base in bases {
-            budget.comparison()?;
+            budget.comparison(self.len())?;
             within = within.max(self.within(base));
         }
         Ok(within)
@@ -196,10 +214,11 @@ impl Form {
 }
 
 impl fmt::Display for Form {
-    /// Its form and value, one line, safe for a terminal.
+    /// Its form and value, one short line, safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
+            _ if self.len() > SHOWN_LIMIT => f.write_str(" too long to show"),
             Self::Dns(text) | Self::Email(text) | Self::Uri(text) => write!(f, " {}", printable(text)),
             Self::Ip(octets) => match (<[u8; 4]>::try_from(&octets[..]), <[u8; 16]>::try_from(&octets[..])) {
                 (Ok(four), _) => write!(f, " {}", IpAddr::from(four)),

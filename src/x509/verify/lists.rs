@@ -14,7 +14,7 @@ use x509_cert::ext::pkix::crl::dp::ReasonFlags;
 use super::refusal::name;
 use super::revocation::{Mode, Standing};
 use super::scope::{Point, all_reasons};
-use super::search::{Budget, Offered, build};
+use super::search::{Budget, Graph, Offered, build};
 use super::{Certificate, Purpose, Reason, Refusal, Rules, certificate, rfc3339};
 use crate::x509::CertificateList;
 use crate::x509::name::Canonical;
@@ -27,7 +27,10 @@ mod content;
 pub(super) struct Lists<'a> {
     lists: Vec<List<'a>>,
     by_issuer: HashMap<&'a Canonical, Vec<usize>>,
+    leaf: &'a Certificate,
     offered: Offered<'a>,
+    /// For the paths of who signs lists: other rules hold for them than for the path of the leaf.
+    graph: OnceCell<Graph<'a>>,
     by_subject: HashMap<&'a Canonical, Vec<&'a Certificate>>,
     /// The serial numbers of all certificates that may be asked about, so that the entries of a list are read once.
     serials: HashSet<&'a [u8]>,
@@ -43,7 +46,7 @@ type Leads = (*const Certificate, *const Certificate);
 
 struct List<'a> {
     list: &'a CertificateList,
-    content: OnceCell<Result<Content, String>>,
+    content: OnceCell<Result<Content<'a>, String>>,
     /// Whether a certificate's key made the signature.
     signed: RefCell<HashMap<*const Certificate, bool>>,
 }
@@ -51,7 +54,7 @@ struct List<'a> {
 /// A list that tells of a certificate, and holds.
 struct Sound<'b> {
     list: &'b CertificateList,
-    content: &'b Content,
+    content: &'b Content<'b>,
     signer: &'b Certificate,
     /// The reasons for which it tells.
     reasons: ReasonFlags,
@@ -83,7 +86,9 @@ impl<'a> Lists<'a> {
         Self {
             lists: lists.iter().map(list).collect(),
             by_issuer,
+            leaf,
             offered,
+            graph: OnceCell::new(),
             by_subject,
             serials: std::iter::once(leaf).chain(offered.untrusted).map(Certificate::serial).collect(),
             rules: Rules { strength: rules.strength, ..Rules::new(Purpose::Any, rules.at) },
@@ -111,7 +116,7 @@ impl<'a> Lists<'a> {
         above: &[&Certificate],
         budget: &mut Budget,
     ) -> Result<Option<Standing>, Refusal> {
-        let points = Point::of(certificate).map_err(Refusal::unreadable(certificate))?;
+        let points = Point::of(certificate, budget)?;
         let mut sound: Vec<Sound<'_>> = Vec::new();
         let mut fault = None;
         let near: Vec<&Certificate> = match signers {
@@ -123,6 +128,7 @@ impl<'a> Lists<'a> {
             }
         };
         for list in self.about(certificate, &points) {
+            budget.comparison(list.list.issuer().der().len())?;
             let unknown = |why: &str| {
                 let why = format!("the list of {} {why}", rfc3339(list.list.this_update()));
                 Refusal::revocation_unknown(certificate, why)
@@ -233,18 +239,24 @@ impl<'a> Lists<'a> {
             }
             Ok(())
         };
-        let found = build(signer, self.offered, &self.rules, budget, judge);
+        let graph = self.graph.get_or_init(|| Graph::new(self.leaf, self.offered));
+        let found = build(graph, signer, &self.rules, budget, judge);
         // A search that ended for want of budget has not shown that there is no path.
         found.map(|_| ()).or_else(|refusal| budget.is_left().and(Err(refusal)))
     }
 }
 
-/// A keyUsage must have cRLSign (RFC 5280 section 6.3.3 (f)).
+/// A keyUsage must have cRLSign (RFC 5280 section 6.3.3 (f)). Who is no CA must have one, as section 4.2.1.3 asks of whoever
+/// signs lists: else any end entity that got the name of a CA would.
 fn may_sign(signer: &Certificate) -> Result<(), Refusal> {
-    match signer.key_usage().map_err(Refusal::unreadable(signer))? {
+    let unreadable = Refusal::unreadable(signer);
+    let constraints = signer.basic_constraints().map_err(&unreadable)?;
+    let is_ca = constraints.is_some_and(|constraints| constraints.ca);
+    match signer.key_usage().map_err(&unreadable)? {
         Some(usage) if !usage.0.contains(KeyUsages::CRLSign) => {
             Err(Refusal::malformed(signer, "its keyUsage lacks cRLSign"))
         }
+        None if !is_ca => Err(Refusal::malformed(signer, "it is no CA, and has no keyUsage with cRLSign")),
         _ => Ok(()),
     }
 }
@@ -255,9 +267,8 @@ impl List<'_> {
         if let Some(known) = self.signed.borrow().get(&std::ptr::from_ref(signer)) {
             return Ok(*known);
         }
-        let Ok(key) = signer.public_key() else { return Ok(false) };
         budget.signature()?;
-        let is_signed = self.list.is_signed_by(&key);
+        let is_signed = signer.public_key().is_ok_and(|key| self.list.is_signed_by(&key));
         self.signed.borrow_mut().insert(signer, is_signed);
         Ok(is_signed)
     }
@@ -285,7 +296,7 @@ impl Sound<'_> {
     }
 
     /// The entry by which it revokes a certificate, unless a delta among `others` lifted that.
-    fn revokes(&self, certificate: &Certificate, others: &[&Self]) -> Option<&Named> {
+    fn revokes(&self, certificate: &Certificate, others: &[&Self]) -> Option<&Named<'_>> {
         let is_delta = self.content.base.is_some();
         let mut entries = self.content.entries(certificate);
         let entry = entries.find(|entry| !is_delta || entry.reason != Some(Reason::RemoveFromCrl))?;
@@ -305,7 +316,7 @@ impl Sound<'_> {
 
     /// Whether it takes a certificate from the list, and does not put it back.
     fn lifts(&self, certificate: &Certificate) -> bool {
-        let is_removal = |entry: &Named| entry.reason == Some(Reason::RemoveFromCrl);
+        let is_removal = |entry: &Named<'_>| entry.reason == Some(Reason::RemoveFromCrl);
         self.content.entries(certificate).next().is_some() && self.content.entries(certificate).all(is_removal)
     }
 }

@@ -162,7 +162,8 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
         let standings = evidence.judge(path, budget)?;
         Ok((policies, standings))
     };
-    let (certificates, (policies, standings)) = search::build(leaf, offered, rules, &mut budget, judge)?;
+    let graph = search::Graph::new(leaf, offered);
+    let (certificates, (policies, standings)) = search::build(&graph, leaf, rules, &mut budget, judge)?;
     let certificates = certificates.into_iter().cloned().collect();
     // Each certificate was found by the name of its issuer.
     let chain = Chain::new(certificates).map_err(|error| Refusal::malformed(leaf, error))?;

@@ -58,7 +58,9 @@ pub(super) fn process(
     let mut statements = Vec::with_capacity(path.len());
     for certificate in path {
         // Paid for before it is read: once all is spent, further paths cost nothing.
-        budget.policies(1)?;
+        let extensions = [rfc5280::ID_CE_CERTIFICATE_POLICIES, rfc5280::ID_CE_POLICY_MAPPINGS];
+        let extensions = extensions.iter().filter_map(|oid| certificate.extension(*oid));
+        budget.statement(extensions.map(|extension| extension.value.len()).sum())?;
         statements.push(Statement::of(certificate)?);
     }
     judge(&statements, rules, budget, |place, why| Refusal::Policy { certificate: name(path[place]), why })

@@ -178,8 +178,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Longest name in DER that a refusal repeats: what it says is one line for people.
-const SHOWN_LIMIT: usize = 1024;
+/// Longest name in octets that a refusal repeats: what it says is one line for people.
+pub(super) const SHOWN_LIMIT: usize = 1024;
 
 fn shown(name: &Name) -> Option<String> {
     (name.der().len() <= SHOWN_LIMIT).then(|| files::printable(&name.to_string()))

@@ -30,14 +30,17 @@ pub(super) fn judge(
     let key = issuer.public_key().map_err(|error| Refusal::key(issuer, error))?;
     let question = Question { certificate, issuer, key, rules };
     let (mut good, mut unknown) = (None, None);
+    // What is hashed for a CertID of the same serial number.
+    let hashed = certificate.issuer().der().len() + question.key.bits().len();
     for response in responses {
+        let mut authority = None;
         for single in &response.singles {
-            // A CertID is a name.
-            budget.comparison()?;
+            budget.comparison(if single.id.serial == certificate.serial() { hashed } else { 0 })?;
             if !single.id.names(certificate, &question.key) {
                 continue;
             }
-            match question.answer(response, single, budget) {
+            let authority = authority.get_or_insert_with(|| question.authority(response, budget)).clone();
+            match authority.and_then(|()| question.answer(response, single)) {
                 Ok(this_update) => good = good.max(Some(this_update)),
                 Err(refusal @ Refusal::RevocationUnknown { .. }) => unknown = unknown.or(Some(refusal)),
                 Err(refusal) => return Err(refusal),
@@ -60,10 +63,8 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Checks the response that a single one stands in, then what that says: the last time at which the certificate was
-    /// good.
-    fn answer(&self, response: &Response, single: &SingleResponse, budget: &mut Budget) -> Result<Time, Refusal> {
-        self.authority(response, budget)?;
+    /// What one part of a response says that its authority vouches for: the last time at which the certificate was good.
+    fn answer(&self, response: &Response, single: &SingleResponse) -> Result<Time, Refusal> {
         // Section 4.4: none of the extensions is judged, and those that are defined need not be critical.
         if response.extensions.iter().chain(&single.extensions).any(|extension| extension.critical) {
             return Err(self.unknown("its OCSP response has a critical extension, which is not judged"));

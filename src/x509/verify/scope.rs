@@ -50,15 +50,15 @@ pub(super) struct Scope {
 
 impl Point {
     /// The points that a certificate names, and the one of its issuer that goes without saying (RFC 5280 section 6.3.3).
-    pub fn of(certificate: &Certificate) -> Result<Vec<Self>, Error> {
+    pub fn of(certificate: &Certificate, budget: &mut Budget) -> Result<Vec<Self>, Refusal> {
+        const OID: const_oid::ObjectIdentifier = rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS;
+        let unreadable = Refusal::unreadable(certificate);
         let issuer = certificate.issuer();
+        budget.comparison(certificate.extension(OID).map_or(0, |extension| extension.value.len()))?;
         let said: Option<CrlDistributionPoints> =
-            certificate.read(rfc5280::ID_CE_CRL_DISTRIBUTION_POINTS, "cRLDistributionPoints")?;
-        let mut points = said
-            .into_iter()
-            .flat_map(|said| said.0)
-            .map(|point| Self::new(point, issuer))
-            .collect::<Result<Vec<_>, _>>()?;
+            certificate.read(OID, "cRLDistributionPoints").map_err(&unreadable)?;
+        let points = said.into_iter().flat_map(|said| said.0).map(|point| Self::new(point, issuer));
+        let mut points = points.collect::<Result<Vec<_>, _>>().map_err(&unreadable)?;
         let names = vec![PointName::Directory(issuer.canonical().clone())];
         points.push(Self { names, reasons: all_reasons(), issuers: None });
         Ok(points)
@@ -117,12 +117,11 @@ impl Scope {
             return Ok(none);
         }
         let is_own = certificate.issuer().matches(issuer);
-        let issuer = issuer.canonical();
         let mut reasons = none;
         for point in points {
-            budget.comparison()?;
+            budget.comparison(issuer.der().len())?;
             let is_of_point = match &point.issuers {
-                Some(issuers) => self.is_indirect && issuers.contains(issuer),
+                Some(issuers) => self.is_indirect && issuers.contains(issuer.canonical()),
                 None => is_own,
             };
             if is_of_point && self.is_at(point, budget)? {
@@ -136,7 +135,7 @@ impl Scope {
     fn is_at(&self, point: &Point, budget: &mut Budget) -> Result<bool, Refusal> {
         let Some(names) = &self.names else { return Ok(true) };
         for name in &point.names {
-            budget.comparison()?;
+            budget.comparison(0)?;
             if names.contains(name) {
                 return Ok(true);
             }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use x509_cert::ext::pkix::KeyUsages;
 
-use super::constraints::NameConstraints;
+use super::constraints::{BoundNames, NameConstraints};
 use super::refusal::name;
 use super::{Anchors, Certificate, DEPTH_LIMIT, PublicKey, Refusal, Rules, certificate};
 use crate::x509::Name;
@@ -28,6 +28,8 @@ impl Budget {
     const CERTIFICATES: usize = 10_000;
     /// Names compared with constraints: rustls-webpki's bound, some ten milliseconds.
     const COMPARISONS: usize = 250_000;
+    /// Octets of a name that are compared for the price of one: most names are shorter.
+    const OCTETS: usize = 64;
     /// Policies, and their mappings, that certificates have or are expected to have: some tens of milliseconds.
     const POLICIES: usize = 100_000;
 
@@ -36,9 +38,15 @@ impl Budget {
         Self::spend(&mut self.signatures, 1, "signature checks", Self::SIGNATURES)
     }
 
-    /// Pays for the comparison of a name with a constraint.
-    pub fn comparison(&mut self) -> Result<(), Refusal> {
-        Self::spend(&mut self.comparisons, 1, "comparisons of names", Self::COMPARISONS)
+    /// Pays for the comparison of a name of so many octets, or for reading names from so many.
+    pub fn comparison(&mut self, octets: usize) -> Result<(), Refusal> {
+        let cost = 1 + octets / Self::OCTETS;
+        Self::spend(&mut self.comparisons, cost, "comparisons of names", Self::COMPARISONS)
+    }
+
+    /// Pays for reading the policies of a certificate from so many octets.
+    pub fn statement(&mut self, octets: usize) -> Result<(), Refusal> {
+        self.policies(1 + octets / Self::OCTETS)
     }
 
     /// Pays for looking at so many policies.
@@ -54,7 +62,7 @@ impl Budget {
     pub fn is_left(&mut self) -> Result<(), Refusal> {
         self.signature()?;
         self.certificate()?;
-        self.comparison()?;
+        self.comparison(0)?;
         self.policies(1)
     }
 
@@ -86,20 +94,23 @@ pub(super) struct Offered<'a> {
     pub anchors: &'a Anchors,
 }
 
-/// Finds a path from `leaf`, which is checked already, to an anchor that `judge` accepts as a whole.
+/// Finds a path in `graph` from `leaf`, which is checked already, to an anchor that `judge` accepts as a whole. All searches
+/// of a graph are by the same rules.
 ///
 /// Returns it leaf first, with what `judge` returned; or the most telling of all refusals met. Of several paths the
 /// shortest is found, and of these the one whose certificates come first.
 pub(super) fn build<'a, T>(
-    leaf: &'a Certificate,
-    offered: Offered<'a>,
-    rules: &'a Rules,
+    graph: &Graph<'a>,
+    leaf: &Certificate,
+    rules: &Rules,
     budget: &mut Budget,
     judge: impl FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
 ) -> Result<(Vec<&'a Certificate>, T), Refusal> {
-    let graph = Graph::new(leaf, offered);
-    let mut search = Search { graph: &graph, rules, budget, signed: HashMap::new(), worst: None };
-    match search.run(judge) {
+    let Some(start) = graph.nodes.iter().position(|node| node.certificate == leaf) else {
+        return Err(Refusal::no_issuer(leaf));
+    };
+    let mut search = Search { graph, rules, budget, signed: HashMap::new(), worst: None };
+    match search.run(start, judge) {
         Ok(Some(found)) => return Ok(found),
         Ok(None) => {}
         Err(refusal) => search.note(refusal),
@@ -108,9 +119,9 @@ pub(super) fn build<'a, T>(
 }
 
 /// The certificates that a path can be built of, each once, the leaf first.
-struct Graph<'a> {
+pub(super) struct Graph<'a> {
     nodes: Vec<Node<'a>>,
-    /// Those that have a subject, by its number, the anchors apart. The leaf issues nothing in a path of its own.
+    /// Those that have a subject, by its number, the anchors apart. The leaf in question issues nothing.
     issuers: HashMap<(usize, Trust), Vec<usize>>,
 }
 
@@ -122,7 +133,9 @@ struct Node<'a> {
     subject: usize,
     issuer: usize,
     key: usize,
-    /// Looked at when it is first needed: most certificates of a bundle never are.
+    /// These are looked at when they are first needed, most certificates of a bundle never; and once, however long.
+    origin: OnceCell<Origin>,
+    names: OnceCell<Result<BoundNames, Refusal>>,
     means: OnceCell<Means>,
 }
 
@@ -132,8 +145,17 @@ enum Trust {
     Untrusted,
 }
 
+/// What a certificate says of how it was issued.
+struct Origin {
+    /// That of the issuer's key.
+    key_identifier: Result<Option<Vec<u8>>, Refusal>,
+    /// Whether the signature's algorithm is accepted.
+    algorithm: Result<(), Refusal>,
+}
+
 /// What an issuer signs with, and what it may vouch for.
 struct Means {
+    key_identifier: Result<Option<Vec<u8>>, Refusal>,
     key: Result<PublicKey, Refusal>,
     limits: Result<Limits, Refusal>,
 }
@@ -143,31 +165,30 @@ struct Limits {
     constraints: Option<NameConstraints>,
 }
 
-/// The place of the leaf in a graph.
-const LEAF: usize = 0;
-
 impl<'a> Graph<'a> {
-    fn new(leaf: &'a Certificate, offered: Offered<'a>) -> Self {
+    /// Takes the leaf in question and the certificates that are offered for its path.
+    pub fn new(leaf: &'a Certificate, offered: Offered<'a>) -> Self {
         let trusted = offered.anchors.certificates().iter().map(|certificate| (certificate, Trust::Anchor));
         let untrusted = offered.untrusted.iter().map(|certificate| (certificate, Trust::Untrusted));
         let mut graph = Self { nodes: Vec::new(), issuers: HashMap::new() };
-        let (mut seen, mut names, mut keys) = (HashSet::new(), HashMap::new(), HashMap::new());
+        let (mut seen, mut numbers, mut keys) = (HashSet::new(), HashMap::new(), HashMap::new());
         for (certificate, trust) in std::iter::once((leaf, Trust::Untrusted)).chain(trusted).chain(untrusted) {
             if !seen.insert(certificate.der()) {
                 continue;
             }
             let mut number = |name: &'a Name| {
-                let next = names.len();
-                *names.entry(name.canonical()).or_insert(next)
+                let next = numbers.len();
+                *numbers.entry(name.canonical()).or_insert(next)
             };
             let (subject, issuer) = (number(certificate.subject()), number(certificate.issuer()));
             let next = keys.len();
             let key = *keys.entry(certificate.spki()).or_insert(next);
             let place = graph.nodes.len();
-            if place != LEAF {
+            if place > 0 {
                 graph.issuers.entry((subject, trust)).or_default().push(place);
             }
-            graph.nodes.push(Node { certificate, place, trust, subject, issuer, key, means: OnceCell::new() });
+            let (origin, names, means) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+            graph.nodes.push(Node { certificate, place, trust, subject, issuer, key, origin, names, means });
         }
         graph
     }
@@ -190,7 +211,7 @@ impl<'a> Graph<'a> {
 
 struct Search<'a, 'b> {
     graph: &'b Graph<'a>,
-    rules: &'a Rules,
+    rules: &'b Rules,
     budget: &'b mut Budget,
     /// Whether a key signed a certificate, once that is known: several paths share a step, several issuers a key.
     signed: HashMap<(usize, usize), bool>,
@@ -201,9 +222,10 @@ impl<'a> Search<'a, '_> {
     /// The first path that the judge accepts; an error where the budget does not suffice.
     fn run<T>(
         &mut self,
+        start: usize,
         mut judge: impl FnMut(&[&'a Certificate], &mut Budget) -> Result<T, Refusal>,
     ) -> Result<Option<(Vec<&'a Certificate>, T)>, Refusal> {
-        let mut paths = vec![vec![LEAF]];
+        let mut paths = vec![vec![start]];
         for _ in 1..DEPTH_LIMIT {
             for path in &paths {
                 for ended in self.extend(path, Trust::Anchor)? {
@@ -257,21 +279,17 @@ impl<'a> Search<'a, '_> {
     /// The signature comes first: what is wrong with a namesake that did not make it tells nobody anything.
     fn issued(&mut self, path: &[usize], place: usize) -> Result<(), Refusal> {
         let graph = self.graph;
-        let Node { certificate: child, place: child_place, .. } = graph.last(path);
+        let Node { certificate: child, place: child_place, origin, .. } = graph.last(path);
         let Node { certificate: issuer, trust, key: key_number, means, .. } = &graph.nodes[place];
-        let identifiers = (
-            child.authority_key_identifier().map_err(Refusal::unreadable(child))?,
-            issuer.subject_key_identifier().map_err(Refusal::unreadable(issuer))?,
-        );
-        if let (Some(named), Some(own)) = identifiers
-            && named != own
-        {
+        let is_anchor = *trust == Trust::Anchor;
+        let origin = origin.get_or_init(|| Origin::of(child, self.rules));
+        let Means { key_identifier, key, limits } = means.get_or_init(|| Means::of(issuer, is_anchor, self.rules));
+        let named = origin.key_identifier.as_ref().map_err(Refusal::clone)?;
+        let own = key_identifier.as_ref().map_err(Refusal::clone)?;
+        if named.is_some() && own.is_some() && named != own {
             return Err(Refusal::KeyIdentifier { certificate: name(child) });
         }
-        let is_anchor = *trust == Trust::Anchor;
-        let Means { key, limits } = means.get_or_init(|| Means::of(issuer, is_anchor, self.rules));
-        let scheme = child.scheme().map_err(|why| Refusal::algorithm(child, why))?;
-        self.rules.strength.of_scheme(scheme).map_err(|why| Refusal::algorithm(child, why))?;
+        origin.algorithm.clone()?;
         let key = key.as_ref().map_err(Refusal::clone)?;
         let is_signed = match self.signed.entry((*child_place, *key_number)) {
             Entry::Occupied(known) => *known.get(),
@@ -292,12 +310,20 @@ impl<'a> Search<'a, '_> {
             return Err(Refusal::PathLength { certificate: name(issuer), allowed, found });
         }
         if let Some(allowed) = self.rules.max_path_length.filter(|allowed| is_anchor && is_over(*allowed)) {
-            return Err(Refusal::LongerThanAsked { certificate: name(graph.nodes[LEAF].certificate), allowed, found });
+            return Err(Refusal::LongerThanAsked {
+                certificate: name(graph.nodes[path[0]].certificate),
+                allowed,
+                found,
+            });
         }
         let Some(constraints) = constraints else { return Ok(()) };
         // Section 6.1.3 (b) and (c): the leaf is bound even where it names itself as issuer.
-        let mut bound = path.iter().filter(|place| **place == LEAF || !is_self_issued(**place));
-        bound.try_for_each(|place| constraints.check(graph.nodes[*place].certificate, self.budget))
+        let mut bound = path.iter().enumerate().filter(|(depth, place)| *depth == 0 || !is_self_issued(**place));
+        bound.try_for_each(|(_, place)| {
+            let Node { certificate, names, .. } = &graph.nodes[*place];
+            let names = names.get_or_init(|| BoundNames::of(certificate));
+            constraints.check(names.as_ref().map_err(Refusal::clone)?, self.budget)
+        })
     }
 
     fn note(&mut self, refusal: Refusal) {
@@ -305,10 +331,24 @@ impl<'a> Search<'a, '_> {
     }
 }
 
+impl Origin {
+    fn of(certificate: &Certificate, rules: &Rules) -> Self {
+        let unaccepted = |why: &dyn std::fmt::Display| Refusal::algorithm(certificate, why);
+        let scheme = certificate.scheme().map_err(|error| unaccepted(&error));
+        Self {
+            key_identifier: certificate.authority_key_identifier().map_err(Refusal::unreadable(certificate)),
+            algorithm: scheme.and_then(|scheme| rules.strength.of_scheme(scheme).map_err(|why| unaccepted(&why))),
+        }
+    }
+}
+
 impl Means {
     fn of(issuer: &Certificate, is_anchor: bool, rules: &Rules) -> Self {
-        let key = issuer.public_key().map_err(|error| Refusal::key(issuer, error));
-        Self { key, limits: Limits::of(issuer, is_anchor, rules) }
+        Self {
+            key_identifier: issuer.subject_key_identifier().map_err(Refusal::unreadable(issuer)),
+            key: issuer.public_key().map_err(|error| Refusal::key(issuer, error)),
+            limits: Limits::of(issuer, is_anchor, rules),
+        }
     }
 }
 

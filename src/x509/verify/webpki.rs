@@ -1,6 +1,8 @@
 //! What the public web asks of certificates besides RFC 5280: the parts of the CA/Browser Forum's Baseline Requirements for
 //! TLS server certificates that a certificate shows by itself.
 
+use std::collections::HashSet;
+
 use const_oid::db::rfc5280;
 use x509_cert::ext::pkix::AuthorityKeyIdentifier;
 
@@ -41,14 +43,8 @@ pub(super) fn of_leaf(leaf: &Certificate) -> Result<(), Refusal> {
         }
     }
     // Section 7.1.4.3: the common name repeats one of them, character for character; IPv6 as RFC 5952 writes it.
-    let repeats = |common_name: &String| {
-        names.iter().any(|name| match name {
-            AltName::Dns(name) => name == common_name,
-            AltName::Ip(address) => address.to_string() == *common_name,
-            _ => false,
-        })
-    };
-    if !leaf.subject().values(Name::COMMON_NAME).iter().all(repeats) {
+    let texts: HashSet<String> = names.iter().flat_map(AltName::spellings).collect();
+    if !leaf.subject().values(Name::COMMON_NAME).iter().all(|common_name| texts.contains(common_name)) {
         return refuse("its common name is not in its subjectAltName");
     }
     Ok(())

@@ -1,7 +1,10 @@
 //! CMS signatures that openssl makes with certificates of a `bulla` CA, before `bulla verify`.
 
+use der::Decode;
+
 use super::cms::{ROOT, content, ours, sign, theirs, twins};
 use super::{find, firmware_signer, flip, openssl};
+use crate::forge::{sequence, tlv};
 use crate::harness::{Lab, Run};
 
 const ISSUING: &str = "acme/firmware/issuing.pem";
@@ -203,6 +206,42 @@ fn nobody_accepts_a_digest_that_is_not_announced() {
     let text = ours(&lab, "twin").exits(3).text();
     assert!(text.contains("does not announce the digest sha256 (algorithm)"), "{text}");
     theirs(&lab, "twin", "").exits(4);
+}
+
+/// The signature over signed attributes is one over them as a content that has none: openssl takes it so, `bulla` does not.
+#[test]
+fn signed_attributes_are_no_content() {
+    let members = |der: &[u8]| -> Vec<Vec<u8>> {
+        let mut rest = der::asn1::AnyRef::from_der(der).expect("a value").value();
+        let mut members = Vec::new();
+        while !rest.is_empty() {
+            let (_, after) = der::asn1::AnyRef::from_der_partial(rest).expect("a member");
+            let (member, after) = rest.split_at(rest.len() - after.len());
+            members.push(member.to_vec());
+            rest = after;
+        }
+        members
+    };
+    let lab = Lab::with_ca();
+    lab.write("image", content());
+    firmware_signer(&lab, "own", "p256");
+    for flags in ["-md sha256", "-md sha256 -nosmimecap -keyid"] {
+        sign_theirs(&lab, "own", flags, "DER").ok();
+        let parts = members(&lab.read("own.p7s"));
+        let mut data = members(&members(&parts[1])[0]);
+        let signers = data.pop().expect("signerInfos");
+        let mut signer = members(&members(&signers)[0]);
+        let mut attributes = signer.remove(3);
+        assert_eq!(attributes[0], 0xa0);
+        attributes[0] = 0x31;
+        data.push(tlv(0x31, sequence(&signer)));
+        lab.write("image", attributes);
+        lab.write("own.p7s", sequence(&[parts[0].clone(), tlv(0xa0, sequence(&data))]));
+        theirs(&lab, "own", "").ok();
+        let text = ours(&lab, "own").exits(3).text();
+        assert!(text.contains("the signed attributes are in the place of the content (signed-attributes)"), "{text}");
+        lab.write("image", content());
+    }
 }
 
 #[track_caller]

@@ -1,6 +1,7 @@
 //! What a list says, where it holds by itself.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5280;
@@ -16,14 +17,14 @@ use crate::x509::{Certificate, CertificateList, Error, Reason, Time, rfc3339};
 const JUDGED: [ObjectIdentifier; 2] = [rfc5280::ID_CE_DELTA_CRL_INDICATOR, rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT];
 
 /// What a list says, where it holds by itself.
-pub struct Content {
+pub struct Content<'a> {
     /// Its number.
     pub number: Number,
     /// Of a delta, the number of the oldest complete list that it adds to (RFC 5280 section 5.2.4).
     pub base: Option<Number>,
     /// Which certificates it is about.
     pub scope: Scope,
-    named: Vec<Named>,
+    named: Vec<Named<'a>>,
 }
 
 /// The number of a list (RFC 5280 section 5.2.3), of up to 20 octets.
@@ -34,19 +35,25 @@ pub struct Number {
 }
 
 /// An entry for one of the serial numbers that are asked about.
-pub struct Named {
-    issuer: Canonical,
-    serial: Vec<u8>,
+pub struct Named<'a> {
+    /// Shared by the entries that follow the one that names it.
+    issuer: Rc<Canonical>,
+    serial: &'a [u8],
     /// When it was revoked.
     pub since: Time,
     /// Why, where that is said.
     pub reason: Option<Reason>,
 }
 
-impl Content {
+impl<'a> Content<'a> {
     /// Reads a list at a time: its entries for some serial numbers, and whether it holds. Returns what it is or does that
     /// it must not, in words that follow "the list".
-    pub fn new(list: &CertificateList, serials: &HashSet<&[u8]>, at: Time, strength: Strength) -> Result<Self, String> {
+    pub fn new(
+        list: &'a CertificateList,
+        serials: &HashSet<&[u8]>,
+        at: Time,
+        strength: Strength,
+    ) -> Result<Self, String> {
         let unreadable = |error: Error| format!("is malformed: {error}");
         if list.version() != 2 {
             return Err("is not of version 2".to_owned());
@@ -68,10 +75,9 @@ impl Content {
     }
 
     /// The entries for a certificate.
-    pub fn entries(&self, certificate: &Certificate) -> impl Iterator<Item = &Named> {
-        let issuer = certificate.issuer().canonical().clone();
-        let serial = certificate.serial().to_vec();
-        self.named.iter().filter(move |entry| entry.serial == serial && entry.issuer == issuer)
+    pub fn entries(&self, certificate: &Certificate) -> impl Iterator<Item = &Named<'a>> {
+        let (serial, issuer) = (certificate.serial(), certificate.issuer().canonical());
+        self.named.iter().filter(move |entry| entry.serial == serial && *entry.issuer == *issuer)
     }
 }
 
@@ -95,8 +101,12 @@ fn validity(list: &CertificateList, at: Time) -> Result<(), String> {
 
 /// Reads all entries, each of which must be understood, and keeps those for some serial numbers. In an indirect list an
 /// entry is of the issuer that it names, or that the last one before it names that does (RFC 5280 section 5.3.3).
-fn entries(list: &CertificateList, is_indirect: bool, serials: &HashSet<&[u8]>) -> Result<Vec<Named>, String> {
-    let mut issuer = list.issuer().canonical().clone();
+fn entries<'a>(
+    list: &'a CertificateList,
+    is_indirect: bool,
+    serials: &HashSet<&[u8]>,
+) -> Result<Vec<Named<'a>>, String> {
+    let mut issuer = Rc::new(list.issuer().canonical().clone());
     let mut named = Vec::new();
     for entry in list.revoked() {
         let entry = entry.map_err(|error| format!("is malformed: {error}"))?;
@@ -104,13 +114,12 @@ fn entries(list: &CertificateList, is_indirect: bool, serials: &HashSet<&[u8]>) 
             return Err(format!("has an entry with the critical extension {}, which is not judged", oid_name(oid)));
         }
         match entry.issuer {
-            Some(name) if is_indirect => issuer = name.canonical().clone(),
+            Some(name) if is_indirect => issuer = Rc::new(name.canonical().clone()),
             Some(_) => return Err("names other issuers, and does not say that it is indirect".to_owned()),
             None => {}
         }
         if serials.contains(entry.serial) {
-            let (serial, since) = (entry.serial.to_vec(), entry.date);
-            named.push(Named { issuer: issuer.clone(), serial, since, reason: entry.reason });
+            named.push(Named { issuer: issuer.clone(), serial: entry.serial, since: entry.date, reason: entry.reason });
         }
     }
     Ok(named)
