@@ -14,6 +14,10 @@ use crate::x509::{CONTEXT_0, Certificate, Time, decode_time, members};
 /// Most certificates taken from one message. A chain has below ten; each costs a parse, and a peer chooses them.
 const CERTIFICATES_LIMIT: usize = 64;
 
+/// Most bytes of a message beside its content: a chain and a signer have some 16 KiB, and what is said of each signer takes
+/// many times its length.
+const LENGTH_LIMIT: usize = 1 << 20;
+
 /// A SignedData message.
 ///
 /// ```text
@@ -117,6 +121,9 @@ impl SignedData {
         };
         if version.first() != Some(&0x02) {
             return Err(Error::Malformed { what: "its SignedData" });
+        }
+        if der.len() - encapsulated.len() > LENGTH_LIMIT {
+            return Err(Error::Malformed { what: "it has more than 1 MiB beside its content" });
         }
         let algorithm = |der| {
             let parts = fields(der, Tag::Sequence, "its digestAlgorithms")?;
@@ -366,5 +373,55 @@ fn encapsulated_content(der: &[u8]) -> Result<(ObjectIdentifier, Option<Vec<u8>>
             _ => Err(Error::Malformed { what: WHAT }),
         },
         _ => Err(Error::Malformed { what: WHAT }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let content = parts.concat();
+        let length = (content.len() as u32).to_be_bytes();
+        let skipped = length.iter().take_while(|octet| **octet == 0).count();
+        match content.len() {
+            short @ ..0x80 => [&[tag, short as u8], content.as_slice()].concat(),
+            _ => [&[tag, 0x84 - skipped as u8], &length[skipped..], content.as_slice()].concat(),
+        }
+    }
+
+    /// A message of so many signers over a content of so many bytes.
+    fn message(signers: usize, content: usize) -> Vec<u8> {
+        let identifier = tlv(0x80, &[&[7; 20]]);
+        let signer = tlv(0x30, &[&[0x02, 1, 3], &identifier, &[0x30, 0], &[0x30, 0], &[0x04, 0]]);
+        let oid = |oid: ObjectIdentifier| tlv(0x06, &[oid.as_bytes()]);
+        let content = tlv(0xa0, &[&tlv(0x04, &[&vec![0; content]])]);
+        let signers = tlv(0x31, &[&signer.repeat(signers)]);
+        let signed = [&[0x02, 1, 1, 0x31, 0][..], &tlv(0x30, &[&oid(rfc5911::ID_DATA), &content]), &signers].concat();
+        tlv(0x30, &[&oid(rfc5911::ID_SIGNED_DATA), &tlv(0xa0, &[&tlv(0x30, &[&signed])])])
+    }
+
+    #[test]
+    fn what_is_beside_the_content_is_bounded() {
+        let message = |signers, content| SignedData::from_bytes(&message(signers, content));
+        let read = message(3, 2 * LENGTH_LIMIT).unwrap();
+        assert_eq!((read.signers.len(), read.content.map(|content| content.len())), (3, Some(2 * LENGTH_LIMIT)));
+        let error = message(LENGTH_LIMIT / 32, 0).unwrap_err().to_string();
+        assert!(error.contains("more than 1 MiB beside its content"), "{error}");
+    }
+
+    /// As many attributes as there can be, each of another type, are not compared each with each.
+    #[test]
+    fn many_attributes_take_linear_time() {
+        let attribute = |number: u32| {
+            let digit = |shift: u32| 0x80 | (number >> shift & 0x7f) as u8;
+            let oid = [0x06, 0x04, 0x2a, 0x80 | (1 + (number >> 14)) as u8, digit(7), digit(0) & 0x7f];
+            tlv(0x30, &[&oid, &[0x31, 0]])
+        };
+        let attributes: Vec<u8> = (0..100_000).flat_map(attribute).collect();
+        let started = std::time::Instant::now();
+        let refusal = SignedAttributes::parse(&tlv(0x31, &[&attributes])).unwrap_err();
+        assert!(!matches!(refusal, Refusal::Attributes { why: "have one attribute twice" }), "{refusal:?}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(2), "{:?}", started.elapsed());
     }
 }

@@ -166,6 +166,10 @@ const fn context(number: u32) -> Tag {
     Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
 }
 
+/// Most members of a value that is taken apart: as many as fit in 1 MiB, to which all of them but images and revocation lists
+/// are bound. Each takes 16 bytes.
+const MEMBERS_LIMIT: usize = 1 << 19;
+
 /// Splits a constructed DER value into the whole encodings of its members. The tag must be `tag`, lengths must be DER's;
 /// bytes after the value are an error.
 pub(crate) fn members<'a>(der: &'a [u8], tag: Tag, what: &'static str) -> Result<Vec<&'a [u8]>, Error> {
@@ -177,6 +181,9 @@ pub(crate) fn members<'a>(der: &'a [u8], tag: Tag, what: &'static str) -> Result
     }
     let mut members = Vec::new();
     while !reader.is_finished() {
+        if members.len() == MEMBERS_LIMIT {
+            return Err(Error::Malformed { what });
+        }
         members.push(reader.tlv_bytes().map_err(malformed)?);
     }
     Ok(members)
@@ -269,6 +276,15 @@ fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_are_counted() {
+        let value = |count: usize| {
+            [&[0x30, 0x83][..], &(2 * count as u32).to_be_bytes()[1..], &[0x05, 0x00].repeat(count)].concat()
+        };
+        let count = |count| members(&value(count), Tag::Sequence, "it").map(|members| members.len()).ok();
+        assert_eq!((count(MEMBERS_LIMIT), count(MEMBERS_LIMIT + 1)), (Some(MEMBERS_LIMIT), None));
+    }
 
     #[test]
     fn no_expiry_is_the_last_second_of_9999() {
