@@ -198,9 +198,9 @@ swupdate\t'Update archive of SWUpdate, made of a folder or an archive'"
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l key -d 'The private key' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l passphrase-from -d 'The key\'s passphrase: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand sign" -l cert -d 'The signer\'s certificate, and those above it; cms, rauc and swupdate need it, the others only check it' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'No CA; extKeyUsage codeSigning and keyUsage digitalSignature'
-tls-client\t'extKeyUsage clientAuth, or none'
-tls-server\t'extKeyUsage serverAuth, or none'
+complete -c bulla -n "__fish_bulla_using_subcommand sign" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'A signer of firmware: no CA; extKeyUsage codeSigning and keyUsage digitalSignature'
+tls-client\t'A TLS client: extKeyUsage clientAuth, or none'
+tls-server\t'A TLS server: extKeyUsage serverAuth, or none'
 idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
 webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
 any\t'No rule about its use'"
@@ -296,23 +296,23 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l public-key -d 'Tr
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l cert -d 'Trust this certificate to have signed; with --trust, the signer\'s chain, where the image has none with it' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l untrusted -d 'Certificates to build the chain with; may be given several times' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l purpose -d 'What the signer\'s certificate must be for' -r -f -a "firmware\t'No CA; extKeyUsage codeSigning and keyUsage digitalSignature'
-tls-client\t'extKeyUsage clientAuth, or none'
-tls-server\t'extKeyUsage serverAuth, or none'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l purpose -d 'What the signer\'s certificate must be for' -r -f -a "firmware\t'A signer of firmware: no CA; extKeyUsage codeSigning and keyUsage digitalSignature'
+tls-client\t'A TLS client: extKeyUsage clientAuth, or none'
+tls-server\t'A TLS server: extKeyUsage serverAuth, or none'
 idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
 webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
 any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-rsa -d 'The least length of an RSA key in bits' -r
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-hash -d 'The shortest hash of a signature' -r -f -a "sha256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-hash -d 'The shortest hash that a signature on a certificate, list or response may use' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l crl -d 'Revocation lists, PEM or DER; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ocsp -d 'OCSP responses, DER or PEM; may be given several times' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l revocation -d 'How much must be known of revocation; check where a list or response is given, else off' -r -f -a "require\t'That no certificate but the trusted one is revoked'
-check\t'What is given is heeded, and has to hold'
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l revocation -d 'How much must be known of revocation; check where a list or response is given, else off' -r -f -a "require\t'Of every certificate but the trusted one that it is not revoked'
+check\t'What is given: a certificate is refused that it revokes, or whose issuer\'s list or response does not hold; one of which it does not tell is accepted'
 off\t'Nothing'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l policy -d 'Accept this certificate policy, and require one that is accepted; may be given several times' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-security-counter -d 'The least security counter that the image may have' -r
@@ -375,23 +375,23 @@ complete -c bulla -n "__fish_bulla_using_subcommand verify" -l ignore-additional
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l trust -d 'Trust whom these certificates vouch for; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l untrusted -d 'Certificates to build the chain with; may be given several times' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'No CA; extKeyUsage codeSigning and keyUsage digitalSignature'
-tls-client\t'extKeyUsage clientAuth, or none'
-tls-server\t'extKeyUsage serverAuth, or none'
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l purpose -d 'What the certificate must be for' -r -f -a "firmware\t'A signer of firmware: no CA; extKeyUsage codeSigning and keyUsage digitalSignature'
+tls-client\t'A TLS client: extKeyUsage clientAuth, or none'
+tls-server\t'A TLS server: extKeyUsage serverAuth, or none'
 idevid\t'A device\'s identity from its maker: no CA; extKeyUsage clientAuth, or none'
 webpki\t'A server of the public web, by the CA/Browser Forum\'s rules'
 any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l name -d 'Whom it must be for: a host, an address, or dns:NAME, ip:ADDRESS, uri:URI, email:ADDRESS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-rsa -d 'The least length of an RSA key in bits' -r
-complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-hash -d 'The shortest hash of a signature' -r -f -a "sha256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-hash -d 'The shortest hash that a signature on a certificate, list or response may use' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l crl -d 'Revocation lists, PEM or DER; may be given several times' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l ocsp -d 'OCSP responses, DER or PEM; may be given several times' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l revocation -d 'How much must be known of revocation; check where a list or response is given, else off' -r -f -a "require\t'That no certificate but the trusted one is revoked'
-check\t'What is given is heeded, and has to hold'
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l revocation -d 'How much must be known of revocation; check where a list or response is given, else off' -r -f -a "require\t'Of every certificate but the trusted one that it is not revoked'
+check\t'What is given: a certificate is refused that it revokes, or whose issuer\'s list or response does not hold; one of which it does not tell is accepted'
 off\t'Nothing'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l policy -d 'Accept this certificate policy, and require one that is accepted; may be given several times' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
