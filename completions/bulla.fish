@@ -305,7 +305,7 @@ any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -s o -l output -d 'Write the verified bytes here; nothing where they do not verify' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-rsa -d 'The least length of an RSA key in bits' -r
-complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-hash -d 'The shortest hash that a signature on a certificate, list or response may use' -r -f -a "sha256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify" -l min-hash -d 'The shortest hash that any signature may use: on the file, on a certificate, list or response' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r
@@ -384,7 +384,7 @@ any\t'No rule about its use'"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l name -d 'Whom it must be for: a host, an address, or dns:NAME, ip:ADDRESS, uri:URI, email:ADDRESS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l at -d 'Judge certificates at this time instead of now, as 2026-11-22T00:00:00Z' -r
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-rsa -d 'The least length of an RSA key in bits' -r
-complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-hash -d 'The shortest hash that a signature on a certificate, list or response may use' -r -f -a "sha256\t''
+complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l min-hash -d 'The shortest hash that any signature may use: on the file, on a certificate, list or response' -r -f -a "sha256\t''
 sha384\t''
 sha512\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand verify-chain" -l max-path-length -d 'Most CAs between the certificate and a trusted one' -r

@@ -25,7 +25,6 @@ type Fields = BTreeMap<String, Field>;
 enum Field {
     Value(Value),
     Parts(Vec<Fields>),
-    #[serde(serialize_with = "serialize_elements")]
     Elements(Box<dyn Elements>),
 }
 
@@ -35,8 +34,10 @@ pub trait Elements: fmt::Debug {
     fn elements(&self) -> Box<dyn Iterator<Item = Value> + '_>;
 }
 
-fn serialize_elements<S: Serializer>(elements: &Box<dyn Elements>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(elements.elements())
+impl Serialize for dyn Elements {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.elements())
+    }
 }
 
 impl Report {

@@ -26,8 +26,8 @@ pub struct ChainArgs {
     /// The least length of an RSA key in bits
     #[arg(long, value_name = "BITS", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(2048..=8192))]
     min_rsa: u32,
-    /// The shortest hash that a signature on a certificate, list or response may use
-    #[arg(long, value_enum, value_name = "HASH", default_value_t, requires = "trust")]
+    /// The shortest hash that any signature may use: on the file, on a certificate, list or response
+    #[arg(long, value_enum, value_name = "HASH", default_value_t)]
     min_hash: HashArg,
     /// Most CAs between the certificate and a trusted one
     #[arg(long, value_name = "NUMBER", requires = "trust")]

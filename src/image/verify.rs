@@ -7,7 +7,7 @@ use super::format::{Evidence, Facts, ImageFormat, Named, Settings, Signatory};
 use super::{Error, Source, Unfit};
 use crate::cms as message;
 use crate::key::{self, Digest, PublicKey, Scheme};
-use crate::x509::verify::{self, Anchors, Path, Rules};
+use crate::x509::verify::{self, Anchors, Path, Rules, Strength};
 use crate::x509::{AltName, Certificate, Chain, Name, Time};
 
 /// Whom a verifier trusts to have signed.
@@ -193,7 +193,7 @@ fn judge(
                 continue;
             }
         };
-        let scheme = hold(signatory, &key)?;
+        let scheme = hold(signatory, &key, evidence.policy.rules.strength)?;
         let path = leaf.map(|leaf| vouch(&leaf, signatory, evidence.policy)).transpose()?;
         found.get_or_insert(Good {
             key,
@@ -237,8 +237,9 @@ fn claimed(signatory: &Signatory, evidence: &Evidence<'_>) -> Result<(PublicKey,
 }
 
 /// Checks every round of a signatory; returns the scheme of the first.
-fn hold(signatory: &Signatory, key: &PublicKey) -> Result<Scheme, Bad> {
+fn hold(signatory: &Signatory, key: &PublicKey, strength: Strength) -> Result<Scheme, Bad> {
     for (round, signature) in &signatory.rounds {
+        strength.of_scheme(round.scheme).map_err(|why| Bad::new("algorithm", why))?;
         key.verify(round.scheme, round.input(), signature).map_err(|error| match error {
             key::Error::Scheme { .. } => Bad::new("algorithm", error),
             error => Bad::new("signature", error),

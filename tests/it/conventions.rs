@@ -319,7 +319,6 @@ fn a_wrong_command_line_is_code_2_in_three_lines() {
 fn what_is_asked_of_a_chain_is_refused_where_there_is_none() {
     let lab = Lab::new();
     for flag in [
-        "--min-hash sha384",
         "--max-path-length 1",
         "--crl a.crl",
         "--revocation require",

@@ -211,3 +211,16 @@ fn a_key_of_the_wrong_half_is_called_by_its_name() {
         lab.refuses(&words, exit, message);
     }
 }
+
+/// A signer who is trusted as he is has no chain, and his signature is held to what is asked of every signature.
+#[test]
+fn the_least_hash_is_asked_of_the_signature_on_the_file() {
+    let lab = stage();
+    for (hash, code) in [("sha256", 3), ("sha384", 0)] {
+        lab.bulla(&format!("sign app.bin --as raw --key fw.key --hash {hash} -o app.sig --force")).ok();
+        let words = "verify app.bin --as raw --signature app.sig --cert fw.pem --min-hash sha384 --format json";
+        let words = format!("{words} --hash {hash}");
+        let run = lab.bulla(&words).exits(code);
+        assert_eq!(run.json()["code"], if code == 0 { serde_json::Value::Null } else { "algorithm".into() }, "{hash}");
+    }
+}

@@ -125,8 +125,8 @@ impl Strength {
         }
     }
 
-    /// Ed25519 hashes with SHA-512 (RFC 8032 section 5.1).
-    fn of_scheme(self, scheme: Scheme) -> Result<(), String> {
+    /// Whether a signature's scheme is strong enough; else why not. Ed25519 hashes with SHA-512 (RFC 8032 section 5.1).
+    pub fn of_scheme(self, scheme: Scheme) -> Result<(), String> {
         match scheme.hash() {
             Some(hash) if 8 * hash.output_len() < self.hash_bits => {
                 Err(format!("{scheme} hashes to fewer than the {} bits that are asked for", self.hash_bits))
