@@ -105,8 +105,10 @@ impl Report {
     /// Adds a report as a part of this one: its lines here, its fields as one more element of the array `name`.
     pub fn part(mut self, name: &str, part: Self) -> Self {
         self.lines.extend(part.lines);
-        if let Field::Parts(parts) = self.fields.entry(name.to_owned()).or_insert_with(|| Field::Parts(Vec::new())) {
-            parts.push(part.fields);
+        match self.fields.entry(name.to_owned()).or_insert_with(|| Field::Parts(Vec::new())) {
+            Field::Parts(parts) => parts.push(part.fields),
+            // An array that was empty until now.
+            empty => *empty = Field::Parts(vec![part.fields]),
         }
         self
     }
