@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use x509_cert::ext::pkix::KeyUsages;
+
 use super::{Ca, Error, RECORDS, SCHEMA, SETTINGS, Settings, file_of, write};
 use crate::files::{self, Document, Kind};
 use crate::key::{KeyType, Passphrase, Signer, SoftwareKey, Wrapping};
@@ -344,8 +346,8 @@ pub(super) fn check_chain(chain: &Chain, now: Time) -> Result<(), Error> {
         return Err(Error::Root { why: "the chain does not end in a self-signed certificate" });
     }
     let Some((leaf, between)) = certificates.split_first() else { return Ok(()) };
-    let may_issue = leaf.basic_constraints()?.is_some_and(|constraints| constraints.ca)
-        && leaf.key_usage()?.is_none_or(|usage| usage.key_cert_sign());
+    let may_issue =
+        leaf.basic_constraints()?.is_some_and(|constraints| constraints.ca) && leaf.key_may(KeyUsages::KeyCertSign)?;
     if !may_issue {
         return Err(Error::Root { why: "the certificate of the issuing CA is not one of a CA" });
     }

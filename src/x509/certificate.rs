@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::certpolicy::{PolicyInformation, PolicyQualifierInfo};
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
     AuthorityInfoAccessSyntax, AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, CrlDistributionPoints,
-    ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier,
+    ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectKeyIdentifier,
 };
 
 use super::signed::Signed;
@@ -293,6 +293,11 @@ impl Certificate {
     /// The keyUsage extension (RFC 5280 section 4.2.1.3).
     pub fn key_usage(&self) -> Result<Option<KeyUsage>, Error> {
         self.read(rfc5280::ID_CE_KEY_USAGE, "keyUsage")
+    }
+
+    /// Whether the key may be used so: where there is no keyUsage, it may be used for anything.
+    pub fn key_may(&self, wanted: KeyUsages) -> Result<bool, Error> {
+        Ok(self.key_usage()?.is_none_or(|usage| usage.0.contains(wanted)))
     }
 
     /// The extKeyUsage extension (RFC 5280 section 4.2.1.12).

@@ -21,26 +21,20 @@ pub(super) fn check(leaf: &Certificate, wanted: &AltName) -> Result<(), Refusal>
     }
 }
 
-/// Whether a name is one of labels of letters, digits and inner hyphens (RFC 1034 section 3.5), the last not all digits:
-/// that would be an address.
+/// Whether a DNS name is that of a host: without wildcard and underscores, the last label not all digits, which would be
+/// an address.
 pub(super) fn is_host(name: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     let last = name.rsplit('.').next().unwrap_or_default();
-    name.len() <= 253 && name.split('.').all(is_label) && !last.bytes().all(|byte| byte.is_ascii_digit())
+    AltName::dns(name).is_ok() && !name.contains(['*', '_']) && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a presented DNS name is that of `host`: equal but for case, or a wildcard as the whole left-most label that
 /// stands for exactly one label (RFC 9525 section 6.3).
 fn names_host(presented: &str, host: &str) -> bool {
     match (presented.strip_prefix("*."), host.split_once('.')) {
-        (Some(domain), Some((_, rest))) => is_host(domain) && domain.eq_ignore_ascii_case(rest),
+        (Some(domain), Some((_, rest))) => domain.eq_ignore_ascii_case(rest) && is_host(domain),
         (Some(_), None) => false,
-        (None, _) => is_host(presented) && presented.eq_ignore_ascii_case(host),
+        (None, _) => presented.eq_ignore_ascii_case(host) && is_host(presented),
     }
 }
 

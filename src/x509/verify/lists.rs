@@ -78,8 +78,10 @@ impl<'a> Lists<'a> {
         for (index, list) in lists.iter().enumerate() {
             by_issuer.entry(list.issuer().canonical()).or_default().push(index);
         }
+        // Without lists nobody is looked for.
+        let untrusted = if lists.is_empty() { &[] } else { offered.untrusted };
         let mut by_subject: HashMap<&Canonical, Vec<&Certificate>> = HashMap::new();
-        for certificate in offered.untrusted.iter().filter(|_| !lists.is_empty()) {
+        for certificate in untrusted {
             by_subject.entry(certificate.subject().canonical()).or_default().push(certificate);
         }
         let list = |list| List { list, content: OnceCell::new(), signed: RefCell::default() };
@@ -90,7 +92,7 @@ impl<'a> Lists<'a> {
             offered,
             graph: OnceCell::new(),
             by_subject,
-            serials: std::iter::once(leaf).chain(offered.untrusted).map(Certificate::serial).collect(),
+            serials: std::iter::once(leaf).chain(untrusted).map(Certificate::serial).collect(),
             rules: Rules { strength: rules.strength, ..Rules::new(Purpose::Any, rules.at) },
             mode: rules.revocation.mode,
             vouched: RefCell::default(),

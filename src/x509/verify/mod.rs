@@ -172,11 +172,9 @@ pub fn path(leaf: &Certificate, untrusted: &[Certificate], anchors: &Anchors, ru
 
 /// Whether the key of a certificate may make signatures over data, as far as its keyUsage tells (RFC 5280 section 4.2.1.3).
 pub fn may_sign(certificate: &Certificate) -> Result<(), Refusal> {
-    match certificate.key_usage().map_err(Refusal::unreadable(certificate))? {
-        Some(usage) if !usage.0.contains(KeyUsages::DigitalSignature) => {
-            Err(Refusal::purpose(certificate, Purpose::Any, "keyUsage lacks digitalSignature"))
-        }
-        _ => Ok(()),
+    match certificate.key_may(KeyUsages::DigitalSignature).map_err(Refusal::unreadable(certificate))? {
+        true => Ok(()),
+        false => Err(Refusal::purpose(certificate, Purpose::Any, "keyUsage lacks digitalSignature")),
     }
 }
 

@@ -364,7 +364,7 @@ impl Limits {
             None => return refuse("it has no basicConstraints"),
         };
         // Section 6.1.4 (n): where there is a keyUsage.
-        if issuer.key_usage().map_err(&unreadable)?.is_some_and(|usage| !usage.0.contains(KeyUsages::KeyCertSign)) {
+        if !issuer.key_may(KeyUsages::KeyCertSign).map_err(&unreadable)? {
             return refuse("keyUsage lacks keyCertSign");
         }
         rules.purpose.of_ca(issuer, is_anchor)?;
