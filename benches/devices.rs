@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bulla::ca::{Ca, NewCa, NewIssuing, Root};
-use bulla::enroll::{Ask, Authority, Decision, Occasion};
+use bulla::enroll::{Ask, Authority, Credential, Decision, Occasion};
 use bulla::key::{KeyType, Signer, SoftwareKey};
 use bulla::x509::issue::{self, Serial};
 use bulla::x509::{Hierarchy, Name, Profile, ProvenRequest, Request, Time, Variables, Wanted};
@@ -116,6 +116,7 @@ fn submitted(issuer: &impl Authority, profile: &Profile, next: impl Fn() -> u32,
             occasion: Occasion::New,
             validity: None,
             may_outlive: false,
+            credential: Credential::Operator,
         })
         .collect();
     let decisions = issuer.submit(&asks, now)?;

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bulla::ca::{Ca, Issuer, NewCa, NewIssuing, Root};
-use bulla::enroll::{Ask, Authority, Decision, Occasion};
+use bulla::enroll::{Ask, Authority, Credential, Decision, Occasion};
 use bulla::key::{Hash, KeyType, Signer, SoftwareKey};
 use bulla::store::{Cursor, Filter, Ledger, Plan, Signed, SqliteStore, Standing, State, Store};
 use bulla::x509::issue;
@@ -225,7 +225,15 @@ fn request(profile: &Profile, device: u64) -> Outcome<ProvenRequest> {
 }
 
 fn ask<'a>(request: &'a ProvenRequest, profile: &'a Profile) -> Ask<'a> {
-    Ask { request, profile, variables: Variables::NONE, occasion: Occasion::New, validity: None, may_outlive: false }
+    Ask {
+        request,
+        profile,
+        variables: Variables::NONE,
+        occasion: Occasion::New,
+        validity: None,
+        may_outlive: false,
+        credential: Credential::Operator,
+    }
 }
 
 /// A certificate that the CA issued, from which others are made by putting other bytes in: what is filled in has the

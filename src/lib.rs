@@ -12,9 +12,10 @@
 //! | 0 | [`files`] | what a file is, reading, writing whole or not at all |
 //! | 1 | [`key`] | algorithms, keys, signing and checking signatures |
 //! | 2 | [`x509`] | names, profiles, requests, certificates, issuing, revocation, judging chains, lint |
-//! | 3 | [`cms`] | SignedData |
+//! | 3 | [`cms`] | SignedData, EnvelopedData |
+//! | 3 | [`net`] | HTTP over TLS, both ends |
 //! | 4 | [`store`] | the CA's records |
-//! | 4 | [`enroll`] | asking for a certificate, deciding about it, accepting it |
+//! | 4 | [`enroll`] | asking for a certificate, deciding about it, accepting it; the protocols |
 //! | 4 | [`image`] | formats of signed images, and the verdict |
 //! | 5 | [`ca`] | the embedded CA |
 //! | 6 | [`cli`] | the command line |
@@ -39,5 +40,6 @@ pub mod enroll;
 pub mod files;
 pub mod image;
 pub mod key;
+pub mod net;
 pub mod store;
 pub mod x509;

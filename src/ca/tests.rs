@@ -5,7 +5,7 @@ use std::path::Path;
 use time::Duration;
 
 use super::*;
-use crate::enroll::{Ask, Authority, Decision, Direct, Enroller, Occasion, Refusal, accept};
+use crate::enroll::{Ask, Authority, Credential, Decision, Direct, Enroller, Occasion, Outcome, Refusal, accept};
 use crate::key::{KeyType, Passphrase, SoftwareKey};
 use crate::store::{Filter, Record, Revoked, State};
 use crate::x509::{Certificate, CertificateList, Name, Profile, ProvenRequest, Reason, Request, Variables, Wanted};
@@ -61,6 +61,7 @@ fn ask(request: &ProvenRequest) -> Ask<'_> {
         occasion: Occasion::New,
         validity: None,
         may_outlive: false,
+        credential: Credential::Operator,
     }
 }
 
@@ -71,6 +72,7 @@ fn submit(issuer: &Issuer, ask: Ask<'_>, now: Time) -> Decision {
 fn leaf(decision: &Decision) -> &Certificate {
     match decision {
         Decision::Issued(chain) => chain.leaf(),
+        Decision::Pending(pending) => panic!("{pending:?}"),
         Decision::Refused(refusal) => panic!("{refusal}"),
     }
 }
@@ -78,6 +80,7 @@ fn leaf(decision: &Decision) -> &Certificate {
 fn code(decision: &Decision) -> &'static str {
     match decision {
         Decision::Issued(_) => "issued",
+        Decision::Pending(_) => "pending",
         Decision::Refused(refusal) => refusal.code(),
     }
 }
@@ -177,8 +180,8 @@ fn what_comes_back_is_checked() {
     let one = key();
     let (a, b) = (request(&one, idevid(), "A"), request(&key(), idevid(), "B"));
     let device = ca.anchors(Hierarchy::Device).unwrap();
-    let enroller = Direct::new(issuer(&ca, Hierarchy::Device), device.clone());
-    let chain = enroller.enroll(&ask(&a), now()).unwrap();
+    let mut enroller = Direct::new(issuer(&ca, Hierarchy::Device), device.clone());
+    let Outcome::Issued(chain) = enroller.enroll(&ask(&a), now()).unwrap() else { panic!("pending") };
     assert!(accept(chain.clone(), &ask(&a), &device, now()).is_ok());
     let text = |error: crate::enroll::Unacceptable| error.to_string();
     assert_eq!(accept(chain.clone(), &ask(&b), &device, now()).map_err(text).unwrap_err(), "it is for another key");

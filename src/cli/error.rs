@@ -9,9 +9,10 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::Format;
+use crate::enroll::est;
 use crate::files::json_line;
 use crate::store::audit::Fault;
-use crate::{ca, enroll, files, image, key, store, x509};
+use crate::{ca, enroll, files, image, key, net, store, x509};
 
 /// A wrong command line that clap cannot see.
 #[derive(Debug)]
@@ -182,6 +183,7 @@ fn classify(error: &anyhow::Error) -> Class {
             .or_else(|| cause.downcast_ref::<ca::Error>().map(of_ca))
             .or_else(|| cause.downcast_ref::<store::Error>().map(of_store))
             .or_else(|| cause.downcast_ref::<enroll::Error>().map(of_enrolment))
+            .or_else(|| cause.downcast_ref::<net::Error>().map(of_net))
             .or_else(|| cause.downcast_ref::<image::Error>().map(of_image))
             .or_else(|| cause.downcast_ref::<Fault>().map(|_| (1, "audit-head", None, false)));
         if let Some(found) = found {
@@ -327,6 +329,33 @@ fn of_enrolment(error: &enroll::Error) -> Class {
         enroll::Error::Refused(refusal) => (1, refusal.code(), None, false),
         enroll::Error::Authority(error) => error.0.downcast_ref::<ca::Error>().map_or((1, "ca", None, false), of_ca),
         enroll::Error::Unacceptable(_) => (3, "unacceptable", None, false),
+        enroll::Error::Net(error) => of_net(error),
+        enroll::Error::Est(error) => of_est(error),
+    }
+}
+
+fn of_net(error: &net::Error) -> Class {
+    match error {
+        net::Error::Connect { .. } => (7, "cannot-connect", Some("check the address, the port and the network"), true),
+        net::Error::Proxy { .. } => (7, "proxy", Some("check HTTPS_PROXY and NO_PROXY"), true),
+        net::Error::Timeout { .. } => (7, "timeout", Some("try again, or allow more with --timeout"), true),
+        net::Error::Closed { .. } => (7, "closed", Some("try again"), true),
+        net::Error::Tls { .. } => (1, "tls", None, false),
+        net::Error::Untrusted { .. } => (3, "server-untrusted", None, false),
+        net::Error::Http { .. } => (1, "http", None, false),
+        net::Error::TooLarge { .. } => (1, "too-large", None, false),
+        net::Error::Listen { .. } => (1, "cannot-listen", None, false),
+        net::Error::Identity { .. } => (1, "identity", None, false),
+        net::Error::Runtime { .. } => (7, "no-resources", Some("try again"), true),
+    }
+}
+
+fn of_est(error: &est::Error) -> Class {
+    match error {
+        est::Error::Status { status: 401, .. } => (4, "credential", None, false),
+        est::Error::Status { status: 500.., .. } => (7, "server-failed", Some("try again"), true),
+        est::Error::Status { .. } => (1, "refused", None, false),
+        est::Error::Malformed { .. } => (3, "malformed-answer", None, false),
     }
 }
 
@@ -445,6 +474,8 @@ fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {
         | Refusal::NoCaBelow { .. }
         | Refusal::Names { .. }
         | Refusal::KeyType { .. }
+        | Refusal::Unauthorized(_)
+        | Refusal::Disapproved { .. }
         | Refusal::RevokedMeanwhile { .. } => None,
     }
 }

@@ -12,7 +12,7 @@ use super::keys::{self, PassphraseFrom};
 use super::product;
 use super::report::Report;
 use crate::ca::Ca;
-use crate::enroll::{Ask, Direct, Enroller, Occasion};
+use crate::enroll::{Ask, Credential, Direct, Enroller, Occasion, Outcome};
 use crate::files::{Creation, Output, shown_output};
 use crate::key::{KeyRef, SoftwareKey};
 use crate::x509::{Hierarchy, Profile, ProvenRequest, Request, Variables, colon_hex, rfc3339};
@@ -70,10 +70,11 @@ impl ObtainArgs {
     ) -> anyhow::Result<ExitCode> {
         let Asked { request, profile, variables, occasion } = *asked;
         let issuer = self.authority.key.issuer(ca, hierarchy, None, context)?;
-        let enroller: Box<dyn Enroller> = Box::new(Direct::new(issuer, ca.anchors(hierarchy)?));
+        let mut enroller: Box<dyn Enroller> = Box::new(Direct::new(issuer, ca.anchors(hierarchy)?));
         let (validity, may_outlive) = (self.valid_for, self.allow_outlive);
-        let ask = Ask { request, profile, variables, occasion, validity, may_outlive };
-        let chain = enroller.enroll(&ask, context.now)?;
+        let credential = Credential::Operator;
+        let ask = Ask { request, profile, variables, occasion, validity, may_outlive, credential };
+        let Outcome::Issued(chain) = enroller.enroll(&ask, context.now)? else { unreachable!() };
         output.write(chain.to_pem().as_bytes())?;
         let leaf = chain.leaf();
         if validity.is_some() && leaf.not_before() < profile.not_before(context.now) {

@@ -1,14 +1,22 @@
 //! Enrolment: what a device asks of a CA, what the CA decides, and what is accepted in return.
 //!
-//! An [`Authority`] decides and issues; an [`Enroller`] gets a certificate from one, near or far. Each protocol will
-//! stand here as one file with both ends. Whatever comes back passes [`accept`] before anybody stores it.
+//! An [`Authority`] decides and issues; an [`Enroller`] gets a certificate from one, near or far. Each protocol stands here
+//! as one module with both ends. Whatever comes back passes [`accept`] before anybody stores it.
+//!
+//! Law of every protocol: its client, over a loopback to its responder, gets what [`Direct`] gets for the same ask.
 
 use std::fmt;
 
+use const_oid::ObjectIdentifier;
 use time::Duration;
+use zeroize::Zeroizing;
 
+use crate::key::{Digest, KeyType};
+use crate::net;
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
-use crate::x509::{self, Certificate, Chain, Name, Names, Profile, ProvenRequest, Reason, Time, Variables};
+use crate::x509::{self, Certificate, Chain, Extension, Name, Names, Profile, ProvenRequest, Reason, Time, Variables};
+
+pub mod est;
 
 /// What is asked of a CA: a certificate of a profile, for a key that the requester has proved to hold.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +33,68 @@ pub struct Ask<'a> {
     pub validity: Option<Duration>,
     /// Whether it may be valid for longer than its issuer.
     pub may_outlive: bool,
+    /// By what right it is asked.
+    pub credential: Credential<'a>,
+}
+
+/// By what right something is asked of a CA. Each names the flow that it came by, and the CA holds it against the identity
+/// and the profile that it is good for.
+#[derive(Clone, Copy, Debug)]
+pub enum Credential<'a> {
+    /// The operator's own: who asks holds the CA's key.
+    Operator,
+    /// A token of the CA.
+    Token(&'a Token<'a>),
+    /// A certificate whose key the requester has proved to hold on this connection, and what it sent along, leaf first;
+    /// nobody has judged it yet.
+    Certificate { flow: Flow, chain: &'a [Certificate] },
+    /// None was shown.
+    Missing { flow: Flow },
+}
+
+/// A token as it was shown.
+#[derive(Clone)]
+pub struct Token<'a> {
+    /// The protocol that it came by.
+    pub flow: Flow,
+    /// What the CA gave out.
+    pub secret: &'a str,
+    /// The user name that came with it, where the protocol has one.
+    pub user: Option<&'a str>,
+    /// The SHA-256 of the public key in the request as it came: the same token with the same request is used once.
+    pub request: Digest,
+}
+
+/// Not the secret.
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.flow)
+    }
+}
+
+/// The protocols by which a CA is asked over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// Enrollment over Secure Transport (RFC 7030).
+    Est,
+}
+
+impl Flow {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Est];
+
+    /// The name on the command line and in the CA's records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Est => "est",
+        }
+    }
+}
+
+impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Ask<'_> {
@@ -61,8 +131,19 @@ pub enum Occasion<'a> {
 pub enum Decision {
     /// The certificate, with the chain up to and including the root. The same ask gets the same certificate.
     Issued(Chain),
+    /// Somebody has to approve it first: the same ask, later, learns what became of it.
+    Pending(Pending),
     /// The CA does not issue this.
     Refused(Refusal),
+}
+
+/// A request that waits for approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The number by which the CA's operator finds it, where the CA told.
+    pub id: Option<u64>,
+    /// When it is worth asking again.
+    pub retry_after: std::time::Duration,
 }
 
 /// Why a CA does not issue what was asked for.
@@ -98,6 +179,82 @@ pub enum Refusal {
     KeyUnchanged { is_same: bool },
     /// The certificate was revoked before it was signed.
     RevokedMeanwhile { serial: String },
+    /// Who asks has no right to.
+    Unauthorized(Unauthorized),
+    /// The operator looked at it, and said no.
+    Disapproved { id: u64 },
+}
+
+/// Why a credential does not authorise what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unauthorized {
+    /// No credential was shown.
+    Missing,
+    /// No such token, or not with that user name.
+    UnknownToken,
+    /// The token's time is over.
+    Expired { token: String },
+    /// The token was taken back.
+    TokenRevoked { token: String },
+    /// The token has been used as often as it may, for other requests.
+    UsedUp { token: String },
+    /// The token is for another protocol.
+    OtherFlow { token: String, flow: String },
+    /// The token is for another profile.
+    OtherProfile { token: String, profile: String },
+    /// The credential is another device's.
+    OtherIdentity { identity: String, asked: String },
+    /// A name is asked for that the credential does not cover.
+    OtherName { identity: String, name: String },
+    /// The profile is not served over the network here.
+    NotServed { profile: String },
+    /// The certificate shown is not one that this CA takes for this.
+    Certificate { why: String },
+}
+
+impl Unauthorized {
+    /// Whether it is not known who asks; else that is known, and it is not for them.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Missing | Self::UnknownToken)
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "no-credential",
+            Self::UnknownToken => "unknown-token",
+            Self::Expired { .. } => "token-expired",
+            Self::TokenRevoked { .. } => "token-revoked",
+            Self::UsedUp { .. } => "token-used",
+            Self::OtherFlow { .. } => "token-flow",
+            Self::OtherProfile { .. } => "token-profile",
+            Self::OtherIdentity { .. } => "other-identity",
+            Self::OtherName { .. } => "other-name",
+            Self::NotServed { .. } => "not-served",
+            Self::Certificate { .. } => "certificate",
+        }
+    }
+}
+
+impl fmt::Display for Unauthorized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("no token or client certificate was shown"),
+            Self::UnknownToken => f.write_str("the token is not known"),
+            Self::Expired { token } => write!(f, "the token {token} has expired"),
+            Self::TokenRevoked { token } => write!(f, "the token {token} was revoked"),
+            Self::UsedUp { token } => write!(f, "the token {token} is used up"),
+            Self::OtherFlow { token, flow } => write!(f, "the token {token} is for {flow}"),
+            Self::OtherProfile { token, profile } => write!(f, "the token {token} is for profile {profile}"),
+            Self::OtherIdentity { identity, asked } => {
+                write!(f, "the credential is that of {identity}, and the request is for {asked}")
+            }
+            Self::OtherName { identity, name } => {
+                write!(f, "the credential of {identity} does not cover the name {name}")
+            }
+            Self::NotServed { profile } => write!(f, "profile {profile} is not served here"),
+            Self::Certificate { why } => write!(f, "the client certificate is not accepted: {why}"),
+        }
+    }
 }
 
 impl Refusal {
@@ -120,6 +277,8 @@ impl Refusal {
             Self::KeyUnchanged { is_same: true } => "same-key",
             Self::KeyUnchanged { is_same: false } => "other-key",
             Self::RevokedMeanwhile { .. } => "revoked",
+            Self::Unauthorized(why) => why.code(),
+            Self::Disapproved { .. } => "disapproved",
         }
     }
 }
@@ -160,6 +319,8 @@ impl fmt::Display for Refusal {
             Self::RevokedMeanwhile { serial } => {
                 write!(f, "the certificate with serial {serial} was revoked before it was signed")
             }
+            Self::Unauthorized(why) => why.fmt(f),
+            Self::Disapproved { id } => write!(f, "the CA's operator did not approve request {id}"),
         }
     }
 }
@@ -195,9 +356,45 @@ impl std::error::Error for AuthorityError {
 }
 
 /// Gets a certificate from a CA, near or far, and accepts it only after [`accept`].
-pub trait Enroller: Send + Sync {
-    /// Asks for a certificate and returns the accepted chain, leaf first, root last.
-    fn enroll(&self, ask: &Ask<'_>, now: Time) -> Result<Chain, Error>;
+pub trait Enroller: Send {
+    /// What the CA wants of a request, before one is made.
+    fn wishes(&mut self) -> Result<Wishes, Error>;
+
+    /// Asks for a certificate. An accepted chain has its leaf first and the root last.
+    fn enroll(&mut self, ask: &Ask<'_>, now: Time) -> Result<Outcome, Error>;
+}
+
+/// What came of asking.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The accepted chain.
+    Issued(Chain),
+    /// Ask again later.
+    Pending(Pending),
+}
+
+/// What a CA wants of a request beside what the profile puts there.
+#[derive(Clone, Debug, Default)]
+pub struct Wishes {
+    /// The challengePassword that binds the request to the connection that it will be sent over.
+    pub challenge_password: Option<Zeroizing<String>>,
+    /// The key that the CA certifies, where it says so.
+    pub key: Option<KeyWish>,
+    /// Attributes of the subject, with the value where the CA says it.
+    pub subject: Vec<(ObjectIdentifier, Option<String>)>,
+    /// Extensions, with the value where the CA says it.
+    pub extensions: Vec<(ObjectIdentifier, Option<Extension>)>,
+    /// What is wished and not understood here.
+    pub unknown: Vec<ObjectIdentifier>,
+}
+
+/// Which keys a CA certifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyWish {
+    /// Of exactly this type.
+    Type(KeyType),
+    /// RSA, of any size that is accepted here.
+    AnyRsa,
 }
 
 /// Why no certificate was had.
@@ -209,6 +406,10 @@ pub enum Error {
     Authority(AuthorityError),
     /// What the CA returned is not what was asked for.
     Unacceptable(Unacceptable),
+    /// The CA could not be reached, or the way to it is not safe.
+    Net(net::Error),
+    /// The EST server did not answer as it should.
+    Est(est::Error),
 }
 
 impl fmt::Display for Error {
@@ -217,7 +418,15 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => write!(f, "the CA refused: {refusal}"),
             Self::Authority(error) => error.fmt(f),
             Self::Unacceptable(why) => write!(f, "the certificate that came back is not accepted: {why}"),
+            Self::Net(error) => error.fmt(f),
+            Self::Est(error) => error.fmt(f),
         }
+    }
+}
+
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Self {
+        Self::Net(error)
     }
 }
 
@@ -225,6 +434,8 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Authority(error) => error.source(),
+            Self::Net(error) => error.source(),
+            Self::Est(error) => error.source(),
             Self::Refused(_) | Self::Unacceptable(_) => None,
         }
     }
@@ -289,10 +500,17 @@ impl<A: Authority> Direct<A> {
 }
 
 impl<A: Authority> Enroller for Direct<A> {
-    fn enroll(&self, ask: &Ask<'_>, now: Time) -> Result<Chain, Error> {
+    fn wishes(&mut self) -> Result<Wishes, Error> {
+        Ok(Wishes::default())
+    }
+
+    fn enroll(&mut self, ask: &Ask<'_>, now: Time) -> Result<Outcome, Error> {
         let decisions = self.authority.submit(std::slice::from_ref(ask), now).map_err(Error::Authority)?;
         match decisions.into_iter().next() {
-            Some(Decision::Issued(chain)) => accept(chain, ask, &self.anchors, now).map_err(Error::Unacceptable),
+            Some(Decision::Issued(chain)) => {
+                accept(chain, ask, &self.anchors, now).map(Outcome::Issued).map_err(Error::Unacceptable)
+            }
+            Some(Decision::Pending(pending)) => Ok(Outcome::Pending(pending)),
             Some(Decision::Refused(refusal)) => Err(Error::Refused(refusal)),
             None => Err(Error::Authority(AuthorityError("the CA gave no answer".into()))),
         }

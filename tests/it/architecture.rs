@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rank of each top-level module. A module names only lower ranks, never a sibling.
-const RANKS: [(&str, u8); 9] = [
+const RANKS: [(&str, u8); 10] = [
     ("files", 0),
     ("key", 1),
     ("x509", 2),
     ("cms", 3),
+    ("net", 3),
     ("store", 4),
     ("enroll", 4),
     ("image", 4),
@@ -18,7 +19,7 @@ const RANKS: [(&str, u8); 9] = [
 ];
 
 /// Crates with behaviour, and the one module that may name each.
-const OWNERS: [(&str, &str); 21] = [
+const OWNERS: [(&str, &str); 27] = [
     ("ring", "key"),
     ("aws_lc_rs", "key"),
     ("p256", "key"),
@@ -32,6 +33,12 @@ const OWNERS: [(&str, &str); 21] = [
     ("toml", "x509"),
     ("base64", "files"),
     ("pem", "files"),
+    ("rustls", "net"),
+    ("tokio", "net"),
+    ("tokio_rustls", "net"),
+    ("hyper", "net"),
+    ("hyper_util", "net"),
+    ("http_body_util", "net"),
     ("rusqlite", "store"),
     ("clap", "cli"),
     ("clap_complete", "cli"),
