@@ -28,8 +28,8 @@ pub struct Issuer {
     hierarchy: Hierarchy,
     generation: u32,
     chain: Chain,
-    /// The chains of the other generations, which issued what is found again.
-    others: Vec<Chain>,
+    /// The other generations, which issued what is found again.
+    others: Vec<Generation>,
     signer: Box<dyn Signer>,
     store: Mutex<Box<dyn Store>>,
     trusts_clock: bool,
@@ -40,7 +40,7 @@ impl Issuer {
     pub(super) fn new(
         hierarchy: Hierarchy,
         Generation { number, chain }: Generation,
-        others: Vec<Chain>,
+        others: Vec<Generation>,
         signer: Box<dyn Signer>,
         store: Box<dyn Store>,
         trusts_clock: bool,
@@ -56,6 +56,18 @@ impl Issuer {
     /// The certificate of the CA above.
     pub fn above(&self) -> Option<&Certificate> {
         self.chain.certificates().get(1)
+    }
+
+    /// Whose issuing CA it is.
+    pub fn hierarchy(&self) -> Hierarchy {
+        self.hierarchy
+    }
+
+    /// The numbers of the generations that have the key at work: one list is for what all of them issued.
+    pub(super) fn of_one_key(&self) -> Vec<u32> {
+        let own = self.certificate().spki();
+        let others = self.others.iter().filter(|other| other.chain.leaf().spki() == own).map(|other| other.number);
+        others.chain([self.generation]).collect()
     }
 
     pub(super) fn signer(&self) -> &dyn Signer {
@@ -195,7 +207,7 @@ impl Issuer {
         Ok(Ok(()))
     }
 
-    fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
+    pub(super) fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
         self.check_clock(now)?;
         let own = Filter { serial: Some(self.certificate().serial().to_vec()), ..Filter::default() };
         if self.store().list(&own, None, 1)?.first().is_some_and(|own| own.revoked.is_some()) {
@@ -280,7 +292,11 @@ impl Issuer {
             let issuing = chain.leaf();
             issuing.subject() == leaf.issuer() && issuing.public_key().is_ok_and(|key| leaf.is_signed_by(&key))
         };
-        let chain = if self.others.is_empty() { None } else { self.others.iter().rev().find(issued_it) };
+        let chain = if self.others.is_empty() {
+            None
+        } else {
+            self.others.iter().map(|other| &other.chain).rev().find(issued_it)
+        };
         // The generation at work where it made it, since its certificate lasts longest.
         let chain = chain.filter(|_| !issued_it(&&self.chain)).unwrap_or(&self.chain);
         let mut certificates = vec![leaf];

@@ -23,14 +23,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::enroll::Refusal;
 use crate::files::{self, Creation, Output};
 use crate::key::{self, KeyFile, KeyRef, Signer};
+use crate::net;
 use crate::store::{self, OnWait, SqliteStore, Store};
 use crate::x509::verify::{self, Anchors};
 use crate::x509::{self, Chain, Hierarchy, Time, rfc3339};
 
 mod audit;
 mod issuer;
+mod listener;
 mod new;
 mod revocation;
 #[cfg(test)]
@@ -38,6 +41,7 @@ mod tests;
 
 pub use audit::{Audited, check_exported};
 pub use issuer::Issuer;
+pub use listener::{Clock, Listener, is_due, own_identity};
 pub use new::{Importing, NewCa, NewIssuing, Protection, Root};
 pub use revocation::RevocationList;
 
@@ -212,10 +216,10 @@ impl Ca {
         // Before anything is planned: a root that was put in place of ours would be found when all is signed.
         new::check_chain(chain, chain.leaf().not_before())?;
         let mut store = self.store()?;
-        let others: Vec<Chain> = others.into_iter().map(|generation| generation.chain).collect();
         // Records whose audit another CA's key signed are not this CA's.
         if let Some(head) = store.head(hierarchy.name())? {
-            let keys: Result<Vec<_>, _> = others.iter().chain([chain]).map(|chain| chain.leaf().public_key()).collect();
+            let chains = others.iter().map(|other| &other.chain).chain([chain]);
+            let keys: Result<Vec<_>, _> = chains.map(|chain| chain.leaf().public_key()).collect();
             let issuer = hierarchy.name().to_owned();
             head.verify(&keys?).map_err(|fault| Error::Store(store::Error::Audit { issuer, fault }))?;
         }
@@ -311,6 +315,10 @@ pub enum Error {
     PlanDiffers { serial: String },
     /// No certificate on record is meant.
     NoSuchCertificate,
+    /// The CA does not certify its own listener.
+    OwnCertificate { refusal: Option<Refusal> },
+    /// The listener's key cannot be used, or it cannot listen.
+    Net(net::Error),
     /// An exported audit record could not be read.
     Export { source: std::io::Error },
 }
@@ -364,6 +372,11 @@ impl fmt::Display for Error {
                 write!(f, "the plan of the certificate with serial {serial} was changed in the records")
             }
             Self::NoSuchCertificate => f.write_str("the CA has no such certificate on record"),
+            Self::OwnCertificate { refusal: Some(refusal) } => {
+                write!(f, "the CA does not certify its own listener: {refusal}")
+            }
+            Self::OwnCertificate { refusal: None } => f.write_str("the CA does not certify its own listener"),
+            Self::Net(error) => error.fmt(f),
             Self::Export { source } => write!(f, "cannot read the audit record: {}", files::reason(source)),
         }
     }
@@ -377,6 +390,7 @@ impl std::error::Error for Error {
             Self::Certificate(error) => error.source(),
             Self::Store(error) => error.source(),
             Self::Settings { source, .. } => Some(source),
+            Self::Net(error) => error.source(),
             _ => None,
         }
     }
@@ -404,6 +418,12 @@ impl From<x509::Error> for Error {
             x509::Error::Key(error) => Self::Key(error),
             error => Self::Certificate(error),
         }
+    }
+}
+
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Self {
+        Self::Net(error)
     }
 }
 

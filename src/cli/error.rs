@@ -303,6 +303,10 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::NoSuchVariable { .. } => (2, "usage", None, false),
         ca::Error::NoSuchCertificate => (1, "no-such-certificate", Some("see bulla ca list CA"), false),
         ca::Error::Export { .. } => (1, "cannot-read", None, false),
+        ca::Error::OwnCertificate { .. } => {
+            (1, "own-certificate", Some("give the listener one: --tls-cert FILE --tls-key KEY"), false)
+        }
+        ca::Error::Net(error) => of_net(error),
         ca::Error::Schema { .. } => (1, "schema", Some("use the version of bulla that made it, or a newer one"), false),
         ca::Error::Clock { .. } => (1, "clock", Some("set the clock of this machine"), false),
     }
