@@ -127,7 +127,7 @@ pub fn own_identity(issuer: &Issuer, names: &[AltName], now: Time) -> Result<Ide
         state: Some((State::Issued, now.unix_timestamp())),
         ..Filter::default()
     };
-    let last = issuer.store().list(&filter, None, 1)?.pop().and_then(|record| record.certificate);
+    let last = issuer.reader().list(&filter, None, 1)?.pop().and_then(|record| record.certificate);
     let last = last.map(|der| Certificate::from_der(&der)).transpose()?;
     // Of the same names it is renewed, of others superseded.
     let occasion = match &last {

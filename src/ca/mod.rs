@@ -20,6 +20,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +33,13 @@ use crate::x509::verify::{self, Anchors};
 use crate::x509::{self, Chain, Hierarchy, Time, rfc3339};
 
 mod audit;
+mod group;
 mod issuer;
 mod listener;
 mod new;
+mod registrar;
 mod revocation;
+mod rights;
 #[cfg(test)]
 mod tests;
 
@@ -43,7 +47,9 @@ pub use audit::{Audited, check_exported};
 pub use issuer::Issuer;
 pub use listener::{Clock, Listener, is_due, own_identity};
 pub use new::{Importing, NewCa, NewIssuing, Protection, Root};
+pub use registrar::Registrar;
 pub use revocation::RevocationList;
+pub use rights::{NewToken, check_token_name};
 
 const SETTINGS: &str = "ca.json";
 const RECORDS: &str = "ca.db";
@@ -223,7 +229,8 @@ impl Ca {
             let issuer = hierarchy.name().to_owned();
             head.verify(&keys?).map_err(|fault| Error::Store(store::Error::Audit { issuer, fault }))?;
         }
-        Ok(Issuer::new(hierarchy, own, others, signer, Box::new(store), self.trusts_clock))
+        let stores = (Box::new(store) as Box<dyn Store>, Box::new(self.store()?) as Box<dyn Store>);
+        Ok(Issuer::new(hierarchy, own, others, signer, stores, self.trusts_clock))
     }
 
     /// Opens the records.
@@ -283,6 +290,10 @@ pub enum Error {
     Certificate(x509::Error),
     /// The records could not be read or written.
     Store(store::Error),
+    /// The records could not be written, with what several threads had to write.
+    Together(Arc<store::Error>),
+    /// The thread that wrote the records for several ended before it had.
+    Abandoned,
     /// The folder is not a CA.
     NotACa { folder: PathBuf },
     /// The CA has no such hierarchy.
@@ -319,6 +330,14 @@ pub enum Error {
     OwnCertificate { refusal: Option<Refusal> },
     /// The listener's key cannot be used, or it cannot listen.
     Net(net::Error),
+    /// A token is asked for a profile that the issuer does not issue.
+    NotServed { profile: String, issuer: String },
+    /// No token of the issuer is called so.
+    NoSuchToken { token: String },
+    /// No request to the issuer has this number.
+    NoSuchRequest { id: u64 },
+    /// A request is decided about whose certificate is planned or issued.
+    RequestGranted { id: u64 },
     /// An exported audit record could not be read.
     Export { source: std::io::Error },
 }
@@ -330,6 +349,8 @@ impl fmt::Display for Error {
             Self::Key(error) => error.fmt(f),
             Self::Certificate(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Together(error) => error.fmt(f),
+            Self::Abandoned => f.write_str("the records were not written: what was to write them came to an end"),
             Self::NotACa { folder } => write!(f, "{} is not a CA folder", files::shown(folder)),
             Self::NoHierarchy { folder, hierarchy } => {
                 write!(f, "the CA {} has no issuer {}", files::shown(folder), hierarchy.name())
@@ -377,6 +398,12 @@ impl fmt::Display for Error {
             }
             Self::OwnCertificate { refusal: None } => f.write_str("the CA does not certify its own listener"),
             Self::Net(error) => error.fmt(f),
+            Self::NotServed { profile, issuer } => {
+                write!(f, "the issuer {issuer} does not issue profile {}", files::printable(profile))
+            }
+            Self::NoSuchToken { token } => write!(f, "the CA has no token {}", files::printable(token)),
+            Self::NoSuchRequest { id } => write!(f, "the CA has no request {id}"),
+            Self::RequestGranted { id } => write!(f, "the certificate of request {id} is issued"),
             Self::Export { source } => write!(f, "cannot read the audit record: {}", files::reason(source)),
         }
     }
@@ -389,6 +416,7 @@ impl std::error::Error for Error {
             Self::Key(error) => error.source(),
             Self::Certificate(error) => error.source(),
             Self::Store(error) => error.source(),
+            Self::Together(error) => error.source(),
             Self::Settings { source, .. } => Some(source),
             Self::Net(error) => error.source(),
             _ => None,

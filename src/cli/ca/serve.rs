@@ -130,7 +130,7 @@ fn serve(
             Some(issuer) => issuer.clone(),
             None => {
                 let registrar =
-                    Registrar { served: names.clone(), vendors: vendors.clone(), approval: args.manual_approval };
+                    Registrar { profiles: names.clone(), vendors: vendors.clone(), approval: args.manual_approval };
                 let issuer = Arc::new(args.key.issuer(ca, hierarchy, None, context)?.with_registrar(registrar));
                 issuers.push(issuer.clone());
                 issuer
