@@ -14,7 +14,7 @@ use crate::x509::{self, Certificate, Time};
 struct ContentInfo<'a> {
     content_type: ObjectIdentifier,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT")]
-    content: SignedData<'a>,
+    content: AnyRef<'a>,
 }
 
 #[derive(Sequence)]
@@ -61,6 +61,7 @@ struct SignerInfo<'a> {
 pub struct Unsigned {
     scheme: Scheme,
     chain: Vec<Certificate>,
+    content_type: ObjectIdentifier,
     content: Option<Vec<u8>>,
     /// The DER `SignedAttributes`: what is signed.
     attributes: Vec<u8>,
@@ -84,13 +85,24 @@ impl Unsigned {
     /// Lays a message out: `chain` is the signer's certificate and those above it, as far as they are to be sent along;
     /// `signing_time` is what is claimed.
     pub fn new(content: Content<'_>, scheme: Scheme, chain: &[Certificate], signing_time: Time) -> Result<Self, Error> {
+        Self::of_type(rfc5911::ID_DATA, content, scheme, chain, signing_time)
+    }
+
+    /// As [`new`](Self::new), over a content of another type than plain data.
+    pub fn of_type(
+        content_type: ObjectIdentifier,
+        content: Content<'_>,
+        scheme: Scheme,
+        chain: &[Certificate],
+        signing_time: Time,
+    ) -> Result<Self, Error> {
         let digest = match content {
             Content::Detached(digest) => digest,
             Content::Attached(bytes) => &digest_hash(scheme).digest(bytes),
         };
         let digest_octets = OctetStringRef::new(digest.bytes()).map_err(malformed)?;
         let attributes = [
-            (rfc5911::ID_CONTENT_TYPE, Any::from(rfc5911::ID_DATA)),
+            (rfc5911::ID_CONTENT_TYPE, Any::from(content_type)),
             (rfc5911::ID_SIGNING_TIME, x509::encode_time(signing_time).map_err(Error::Certificate)?),
             (rfc5911::ID_MESSAGE_DIGEST, Any::encode_from(&digest_octets).map_err(malformed)?),
         ];
@@ -104,7 +116,7 @@ impl Unsigned {
             Content::Detached(_) => None,
             Content::Attached(bytes) => Some(bytes.to_vec()),
         };
-        Ok(Self { scheme, chain: chain.to_vec(), content, attributes })
+        Ok(Self { scheme, chain: chain.to_vec(), content_type, content, attributes })
     }
 
     /// The scheme that the signature must be of.
@@ -119,6 +131,13 @@ impl Unsigned {
 
     /// The message in DER, with its signature.
     pub fn signed(&self, signature: &[u8]) -> Result<Vec<u8>, Error> {
+        let content = self.signed_content(signature)?;
+        let content = AnyRef::from_der(&content).map_err(malformed)?;
+        ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content }.to_der().map_err(malformed)
+    }
+
+    /// The bare SignedData in DER, with its signature: what stands in another message as its content.
+    pub fn signed_content(&self, signature: &[u8]) -> Result<Vec<u8>, Error> {
         let leaf = self.chain.first().ok_or(Error::Malformed { what: "there is no certificate" })?;
         let digest_algorithm = || DigestAlgorithm { oid: digest_hash(self.scheme).oid() };
         let signature_algorithm = match self.scheme {
@@ -139,15 +158,13 @@ impl Unsigned {
             signature: OctetStringRef::new(signature).map_err(malformed)?,
         };
         let content = self.content.as_deref().map(OctetStringRef::new).transpose().map_err(malformed)?;
-        let message = ContentInfo {
-            content_type: rfc5911::ID_SIGNED_DATA,
-            content: SignedData {
-                version: 1,
-                digest_algorithms: SetOfVec::try_from(vec![digest_algorithm()]).map_err(malformed)?,
-                encap_content_info: EncapsulatedContentInfo { content_type: rfc5911::ID_DATA, content },
-                certificates: SetOfVec::try_from(certificates).map_err(malformed)?,
-                signer_infos: SetOfVec::try_from(vec![signer_info]).map_err(malformed)?,
-            },
+        let message = SignedData {
+            // RFC 5652 section 5.1: 1 only where the content is plain data.
+            version: if self.content_type == rfc5911::ID_DATA { 1 } else { 3 },
+            digest_algorithms: SetOfVec::try_from(vec![digest_algorithm()]).map_err(malformed)?,
+            encap_content_info: EncapsulatedContentInfo { content_type: self.content_type, content },
+            certificates: SetOfVec::try_from(certificates).map_err(malformed)?,
+            signer_infos: SetOfVec::try_from(vec![signer_info]).map_err(malformed)?,
         };
         message.to_der().map_err(malformed)
     }
