@@ -2,7 +2,8 @@
 //!
 //! What is read is kept as its original bytes: signatures are checked over the signed attributes as they came, and
 //! certificates are never re-encoded. The structures are our own for that reason. Exactly one signer is accepted; none,
-//! or several, never verify.
+//! or several, never verify. [`certs_only`] makes the message without signers that carries certificates, and
+//! [`SignedData::certificates_only`] reads one.
 
 use std::fmt;
 
@@ -19,7 +20,7 @@ mod write;
 
 pub use envelope::EnvelopedData;
 pub use read::{Claim, SignedData, SignerIdentifier, SignerInfo};
-pub use write::{Content, Unsigned, digest_hash};
+pub use write::{Content, Unsigned, certs_only, digest_hash};
 
 /// `AlgorithmIdentifier` of rsaEncryption with NULL: in a SignerInfo it stands for PKCS#1 v1.5 with the signer's digest
 /// (RFC 3370 section 3.2), and some peers read no other name for that.

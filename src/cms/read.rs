@@ -161,6 +161,20 @@ impl SignedData {
         Ok(Self { content_type, digest_algorithms, content, certificates, signers })
     }
 
+    /// Reads a message that carries certificates alone (RFC 5272 section 4.1: no content, no signer), in no order that means
+    /// anything. An empty content is none: some peers write it.
+    pub fn certificates_only(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
+        let message = Self::from_bytes(bytes)?;
+        let is_empty = message.content.is_none_or(|content| content.is_empty());
+        if message.content_type != rfc5911::ID_DATA || !is_empty {
+            return Err(Error::Malformed { what: "it has a content, and certificates alone are expected" });
+        }
+        if !message.signers.is_empty() {
+            return Err(Error::Malformed { what: "it has a signer, and certificates alone are expected" });
+        }
+        Ok(message.certificates)
+    }
+
     /// The one signer, and what its signature depends on; refused where there is none or several.
     pub fn signer(&self) -> Result<&SignerInfo, Refusal> {
         match self.signers.as_slice() {

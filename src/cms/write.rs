@@ -131,9 +131,7 @@ impl Unsigned {
 
     /// The message in DER, with its signature.
     pub fn signed(&self, signature: &[u8]) -> Result<Vec<u8>, Error> {
-        let content = self.signed_content(signature)?;
-        let content = AnyRef::from_der(&content).map_err(malformed)?;
-        ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content }.to_der().map_err(malformed)
+        in_message(&self.signed_content(signature)?)
     }
 
     /// The bare SignedData in DER, with its signature: what stands in another message as its content.
@@ -144,8 +142,6 @@ impl Unsigned {
             Scheme::RsaPkcs1(_) => RSA_ENCRYPTION.to_vec(),
             scheme => scheme.algorithm_identifier(),
         };
-        let certificates = self.chain.iter().map(|certificate| Any::from_der(certificate.der()));
-        let certificates: Vec<Any> = certificates.collect::<der::Result<_>>().map_err(malformed)?;
         let signer_info = SignerInfo {
             version: 1,
             sid: IssuerAndSerialNumber {
@@ -163,13 +159,52 @@ impl Unsigned {
             version: if self.content_type == rfc5911::ID_DATA { 1 } else { 3 },
             digest_algorithms: SetOfVec::try_from(vec![digest_algorithm()]).map_err(malformed)?,
             encap_content_info: EncapsulatedContentInfo { content_type: self.content_type, content },
-            certificates: SetOfVec::try_from(certificates).map_err(malformed)?,
+            certificates: certificate_set(&self.chain)?,
             signer_infos: SetOfVec::try_from(vec![signer_info]).map_err(malformed)?,
         };
         message.to_der().map_err(malformed)
     }
 }
 
+/// A message of certificates and nothing else: no content, no signer (RFC 5652 section 5.2, RFC 7030 section 4.1.3). A DER
+/// SET has an order of its own, so that the certificates are in none that means anything.
+pub fn certs_only(certificates: &[Certificate]) -> Result<Vec<u8>, Error> {
+    let message = SignedData {
+        version: 1,
+        digest_algorithms: SetOfVec::new(),
+        encap_content_info: EncapsulatedContentInfo { content_type: rfc5911::ID_DATA, content: None },
+        certificates: certificate_set(certificates)?,
+        signer_infos: SetOfVec::new(),
+    };
+    in_message(&message.to_der().map_err(malformed)?)
+}
+
+/// Puts a bare SignedData into a message of its own.
+fn in_message(signed_data: &[u8]) -> Result<Vec<u8>, Error> {
+    let content = AnyRef::from_der(signed_data).map_err(malformed)?;
+    ContentInfo { content_type: rfc5911::ID_SIGNED_DATA, content }.to_der().map_err(malformed)
+}
+
+fn certificate_set(certificates: &[Certificate]) -> Result<SetOfVec<Any>, Error> {
+    let certificates = certificates.iter().map(|certificate| Any::from_der(certificate.der()));
+    let certificates: Vec<Any> = certificates.collect::<der::Result<_>>().map_err(malformed)?;
+    SetOfVec::try_from(certificates).map_err(malformed)
+}
+
 fn malformed(_: der::Error) -> Error {
     Error::Malformed { what: "what is to be written" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SignedData;
+    use super::*;
+
+    #[test]
+    fn a_message_of_no_certificate_is_one() {
+        let message = certs_only(&[]).unwrap();
+        assert_eq!(SignedData::certificates_only(&message).unwrap().len(), 0);
+        // [0] is there, and empty.
+        assert!(message.windows(2).any(|bytes| bytes == [0xa0, 0x00]));
+    }
 }

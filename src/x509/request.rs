@@ -38,7 +38,8 @@ pub struct Request {
     subject: Name,
     spki: Vec<u8>,
     extensions: Vec<Extension>,
-    has_challenge_password: bool,
+    /// The attributes: type, and the DER encoding of the SET of values.
+    attributes: Vec<(ObjectIdentifier, Vec<u8>)>,
 }
 
 /// Who a request asks to be: everything in it that the requester chooses.
@@ -124,13 +125,11 @@ impl Request {
             return Err(malformed());
         }
         let mut extensions = Vec::new();
-        let mut has_challenge_password = false;
+        let mut kept = Vec::with_capacity(attributes.len());
         for attribute in attributes {
             let [oid, values] = members(attribute, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
             let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
-            if oid == rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD {
-                has_challenge_password = true;
-            }
+            kept.push((oid, values.to_vec()));
             if oid == rfc5912::ID_EXTENSION_REQ {
                 let [value] = members(values, Tag::Set, WHAT)?[..] else { return Err(malformed()) };
                 if !extensions.is_empty() {
@@ -141,7 +140,7 @@ impl Request {
             }
         }
         let (subject, spki) = (Name::from_der(subject)?, spki.to_vec());
-        Ok(Self { der: der.to_vec(), signed, subject, spki, extensions, has_challenge_password })
+        Ok(Self { der: der.to_vec(), signed, subject, spki, extensions, attributes: kept })
     }
 
     /// Reads a request file, PEM or DER.
@@ -193,7 +192,21 @@ impl Request {
 
     /// Whether it carries a challenge password, which is never shown.
     pub fn has_challenge_password(&self) -> bool {
-        self.has_challenge_password
+        self.has_attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD)
+    }
+
+    /// The challenge password, where it is one string: the octets of that, whatever its type.
+    pub fn challenge_password(&self) -> Option<&[u8]> {
+        let is_password = |(oid, _): &&(ObjectIdentifier, _)| *oid == rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD;
+        let mut found = self.attributes.iter().filter(is_password);
+        let (Some((_, values)), None) = (found.next(), found.next()) else { return None };
+        let [value] = members(values, Tag::Set, "the challenge password").ok()?[..] else { return None };
+        AnyRef::from_der(value).ok().map(AnyRef::value)
+    }
+
+    /// Whether it carries an attribute of a type.
+    pub fn has_attribute(&self, oid: ObjectIdentifier) -> bool {
+        self.attributes.iter().any(|(found, _)| *found == oid)
     }
 
     /// The subject alternative names that are asked for.
@@ -255,6 +268,7 @@ mod tests {
         for (password, is_there) in [(None, false), (Some("s3cret"), true), (Some("s3cr\u{e9}t"), true)] {
             let request = Request::new(&profile, &wanted(password), &key).unwrap();
             assert_eq!(request.has_challenge_password(), is_there);
+            assert_eq!(request.challenge_password(), password.map(str::as_bytes));
             assert!(!format!("{request:?}").contains("s3cr"));
             // PrintableString (13) where that is enough, else UTF8String (0c): RFC 2985 section 5.4.1.
             let tag = if password == Some("s3cret") { 0x13 } else { 0x0c };
