@@ -6,6 +6,7 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
 use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode, Tag};
+use zeroize::Zeroizing;
 
 use super::{Error, LENGTH_LIMIT, RSA_ENCRYPTION, Refusal, ber};
 use crate::key::{self, Digest, Hash, Scheme};
@@ -108,7 +109,8 @@ impl SignedData {
     /// Reads the content of another message that says it is signed data: by RFC 5652 section 4 the bare SignedData, but some
     /// put a whole message there.
     pub fn from_content(bytes: &[u8]) -> Result<Self, Error> {
-        let der = ber::definite(bytes)?;
+        // It was encrypted.
+        let der = Zeroizing::new(ber::definite(bytes)?);
         let parts = members(&der, Tag::Sequence, "").map_err(|_| Error::Malformed { what: "its SignedData" })?;
         match parts.first().and_then(|part| part.first()) {
             Some(0x02) => Self::from_der(&der),

@@ -1,10 +1,13 @@
 //! Making SignedData.
 
+use std::fmt;
+
 use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
 use der::asn1::{Any, AnyRef, IntRef, OctetStringRef, SetOfVec};
 use der::{Decode, Encode, Sequence, ValueOrd};
 use x509_cert::attr::Attribute;
+use zeroize::Zeroizing;
 
 use super::{Error, RSA_ENCRYPTION};
 use crate::key::{Digest, Hash, Scheme};
@@ -56,13 +59,13 @@ struct SignerInfo<'a> {
     signature: &'a OctetStringRef,
 }
 
-/// A message that lacks its signature.
-#[derive(Clone, Debug)]
+/// A message that lacks its signature. Its content may be a secret, and is wiped when dropped.
+#[derive(Clone)]
 pub struct Unsigned {
     scheme: Scheme,
     chain: Vec<Certificate>,
     content_type: ObjectIdentifier,
-    content: Option<Vec<u8>>,
+    content: Option<Zeroizing<Vec<u8>>>,
     /// The DER `SignedAttributes`: what is signed.
     attributes: Vec<u8>,
 }
@@ -114,7 +117,7 @@ impl Unsigned {
         let attributes = SetOfVec::try_from(attributes).and_then(|set| set.to_der()).map_err(malformed)?;
         let content = match content {
             Content::Detached(_) => None,
-            Content::Attached(bytes) => Some(bytes.to_vec()),
+            Content::Attached(bytes) => Some(Zeroizing::new(bytes.to_vec())),
         };
         Ok(Self { scheme, chain: chain.to_vec(), content_type, content, attributes })
     }
@@ -153,7 +156,8 @@ impl Unsigned {
             signature_algorithm: AnyRef::from_der(&signature_algorithm).map_err(malformed)?,
             signature: OctetStringRef::new(signature).map_err(malformed)?,
         };
-        let content = self.content.as_deref().map(OctetStringRef::new).transpose().map_err(malformed)?;
+        let content =
+            self.content.as_ref().map(|content| OctetStringRef::new(content)).transpose().map_err(malformed)?;
         let message = SignedData {
             // RFC 5652 section 5.1: 1 only where the content is plain data.
             version: if self.content_type == rfc5911::ID_DATA { 1 } else { 3 },
@@ -163,6 +167,12 @@ impl Unsigned {
             signer_infos: SetOfVec::try_from(vec![signer_info]).map_err(malformed)?,
         };
         message.to_der().map_err(malformed)
+    }
+}
+
+impl fmt::Debug for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unsigned({}, ..)", self.scheme)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::{rfc2985, rfc5280, rfc5912};
-use der::asn1::{Any, AnyRef, PrintableStringRef, SetOfVec, Utf8StringRef};
-use der::{Decode, Sequence, Tag};
+use const_oid::db::{rfc2985, rfc5280, rfc5911, rfc5912};
+use der::asn1::{Any, AnyRef, OctetStringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use der::{Decode, Sequence, Tag, Tagged};
 use x509_cert::attr::Attribute;
 use x509_cert::ext::Extension as DerExtension;
 
@@ -53,6 +53,29 @@ pub struct Wanted {
     pub variables: Variables,
     /// A challengePassword attribute (RFC 2985 section 5.4.1), which SCEP and EST carry.
     pub challenge_password: Option<zeroize::Zeroizing<String>>,
+    /// The identifier of a key that a key made by the CA is to be encrypted to (RFC 7030 section 4.4.1.2).
+    pub decrypt_key: Option<Vec<u8>>,
+}
+
+/// id-aa-asymmDecryptKeyID (RFC 7030 section 4.4.1.2).
+const DECRYPT_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.54");
+
+/// smimeCapabilities (RFC 8551 section 2.5.2).
+const CAPABILITIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.15");
+
+/// With which algorithms a key may be encrypted, which RFC 7030 section 4.4.1 wants to be told: the best first.
+const ENCRYPTIONS: [ObjectIdentifier; 5] = [
+    rfc5911::ID_AES_256_CBC,
+    rfc5911::ID_AES_256_WRAP,
+    rfc5912::ID_RSAES_OAEP,
+    rfc5911::ID_AES_128_CBC,
+    rfc5911::ID_AES_128_WRAP,
+];
+
+/// `SMIMECapability` (RFC 8551 section 2.5.2) without parameters.
+#[derive(Sequence)]
+struct Capability {
+    oid: ObjectIdentifier,
 }
 
 #[derive(Sequence)]
@@ -86,6 +109,12 @@ impl Request {
                 Err(_) => Any::from(Utf8StringRef::new(password).map_err(|_| Error::Malformed { what: WHAT })?),
             };
             attributes.push(attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD, value)?);
+        }
+        if let Some(identifier) = &wanted.decrypt_key {
+            let identifier = OctetStringRef::new(identifier).and_then(|octets| Any::encode_from(&octets));
+            attributes.push(attribute(DECRYPT_KEY, identifier.map_err(|_| Error::Malformed { what: WHAT })?)?);
+            let capabilities = Any::encode_from(&Vec::from(ENCRYPTIONS.map(|oid| Capability { oid })));
+            attributes.push(attribute(CAPABILITIES, capabilities.map_err(|_| Error::Malformed { what: WHAT })?)?);
         }
         let extensions = profile.extensions(&names, public)?;
         if !extensions.is_empty() {
@@ -197,11 +226,22 @@ impl Request {
 
     /// The challenge password, where it is one string: the octets of that, whatever its type.
     pub fn challenge_password(&self) -> Option<&[u8]> {
-        let is_password = |(oid, _): &&(ObjectIdentifier, _)| *oid == rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD;
-        let mut found = self.attributes.iter().filter(is_password);
+        self.attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD).map(AnyRef::value)
+    }
+
+    /// The identifier of the key that a key made by the CA is to be encrypted to, where that is asked for; `Some(None)` where it
+    /// is asked for in a form that cannot be read.
+    pub fn decrypt_key(&self) -> Option<Option<&[u8]>> {
+        let octets = || self.attribute(DECRYPT_KEY).filter(|value| value.tag() == Tag::OctetString);
+        self.has_attribute(DECRYPT_KEY).then(|| octets().map(AnyRef::value))
+    }
+
+    /// The value of an attribute that comes once, with one value.
+    fn attribute(&self, oid: ObjectIdentifier) -> Option<AnyRef<'_>> {
+        let mut found = self.attributes.iter().filter(|(found, _)| *found == oid);
         let (Some((_, values)), None) = (found.next(), found.next()) else { return None };
-        let [value] = members(values, Tag::Set, "the challenge password").ok()?[..] else { return None };
-        AnyRef::from_der(value).ok().map(AnyRef::value)
+        let [value] = members(values, Tag::Set, "an attribute").ok()?[..] else { return None };
+        AnyRef::from_der(value).ok()
     }
 
     /// Whether it carries an attribute of a type.

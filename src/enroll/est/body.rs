@@ -75,6 +75,8 @@ impl MediaType {
     pub const CMS: &str = "application/pkcs7-mime";
     /// CMS of certificates alone.
     pub const CERTS_ONLY: &str = "application/pkcs7-mime; smime-type=certs-only";
+    /// CMS of a private key, encrypted (RFC 7030 section 4.4.2).
+    pub const SEALED_KEY: &str = "application/pkcs7-mime; smime-type=server-generated-key";
     /// CSR attributes (RFC 7030 section 4.5.2).
     pub const CSR_ATTRIBUTES: &str = "application/csrattrs";
     /// Private keys (RFC 5958 section 8).

@@ -21,6 +21,7 @@ mod body;
 mod client;
 mod multipart;
 mod responder;
+mod sealed_key;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub use body::{MediaType, Wrapping, decode};
 pub use client::Client;
 pub use multipart::ServerKey;
 pub use responder::{Responder, Served};
+pub use sealed_key::{SealedKeyError, UnknownRecipient, open_key, seal_key, wanted_recipient};
 
 /// The path under which EST stands (RFC 7030 section 3.2.2).
 const PATH: &str = "/.well-known/est/";
@@ -104,6 +106,8 @@ pub enum Unreadable {
     Attributes { what: &'static str },
     /// A body of several parts, and what of it.
     Multipart { what: &'static str },
+    /// The encrypted key in it.
+    SealedKey(SealedKeyError),
 }
 
 impl fmt::Display for Unreadable {
@@ -116,6 +120,7 @@ impl fmt::Display for Unreadable {
             Self::Cms(error) => error.fmt(f),
             Self::Attributes { what } => write!(f, "the CSR attributes are malformed: {what}"),
             Self::Multipart { what } => write!(f, "the body of several parts is malformed: {what}"),
+            Self::SealedKey(error) => error.fmt(f),
         }
     }
 }
@@ -124,6 +129,7 @@ impl std::error::Error for Unreadable {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Cms(error) => error.source(),
+            Self::SealedKey(error) => error.source(),
             _ => None,
         }
     }

@@ -20,8 +20,8 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Unreadable;
 use super::body::{self, MediaType, Wrapping};
+use super::{SealedKeyError, Unreadable};
 use crate::cms::SignedData;
 use crate::files::{self, Document};
 use crate::x509::Certificate;
@@ -37,6 +37,12 @@ const HEADERS_LIMIT: usize = 32;
 
 /// Longest boundary (RFC 2046 section 5.1.1).
 const BOUNDARY_LIMIT: usize = 70;
+
+/// What the smime-type of an encrypted key is.
+const SEALED: &str = "server-generated-key";
+
+/// Decrypts a key.
+type Opener<'a> = dyn Fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, SealedKeyError> + 'a;
 
 /// A key that the server made, and what it certified.
 #[derive(Clone, Debug)]
@@ -56,7 +62,26 @@ impl ServerKey {
         certs_only: &[u8],
         wrapping: Wrapping,
     ) -> (String, Zeroizing<Vec<u8>>) {
-        let parts = [(MediaType::PKCS8, wrapping.encode(key)), (MediaType::CERTS_ONLY, wrapping.encode(certs_only))];
+        Self::write_parts(boundary, (MediaType::PKCS8, key), certs_only, wrapping)
+    }
+
+    /// The same for a key that [`seal_key`](super::seal_key) has encrypted.
+    pub(super) fn write_sealed(
+        boundary: &str,
+        sealed: &[u8],
+        certs_only: &[u8],
+        wrapping: Wrapping,
+    ) -> (String, Zeroizing<Vec<u8>>) {
+        Self::write_parts(boundary, (MediaType::SEALED_KEY, sealed), certs_only, wrapping)
+    }
+
+    fn write_parts(
+        boundary: &str,
+        (key_type, key): (&str, &[u8]),
+        certs_only: &[u8],
+        wrapping: Wrapping,
+    ) -> (String, Zeroizing<Vec<u8>>) {
+        let parts = [(key_type, wrapping.encode(key)), (MediaType::CERTS_ONLY, wrapping.encode(certs_only))];
         let length: usize = parts.iter().map(|(_, content)| content.len()).sum();
         // A vector that grows would leave copies of the key behind; what is not content stays below 1 KiB.
         let mut body = Zeroizing::new(Vec::with_capacity(length + 1024));
@@ -74,6 +99,20 @@ impl ServerKey {
     /// Reads a body of a Content-Type: the parts in either order, lines that end in LF or CRLF, with anything before the first
     /// part and behind the last. Parts of other types are skipped.
     pub fn read(media_type: &MediaType, body: &[u8]) -> Result<Self, Unreadable> {
+        Self::read_parts(media_type, body, None)
+    }
+
+    /// The same where the key was asked for encrypted: `open` decrypts it, as [`open_key`](super::open_key) does. A key that is
+    /// not encrypted is refused.
+    pub fn read_sealed(
+        media_type: &MediaType,
+        body: &[u8],
+        open: impl Fn(&[u8]) -> Result<Zeroizing<Vec<u8>>, SealedKeyError>,
+    ) -> Result<Self, Unreadable> {
+        Self::read_parts(media_type, body, Some(&open))
+    }
+
+    fn read_parts(media_type: &MediaType, body: &[u8], open: Option<&Opener<'_>>) -> Result<Self, Unreadable> {
         let malformed = |what| Err(Unreadable::Multipart { what });
         if !media_type.is(MediaType::MIXED) {
             return malformed("its Content-Type is not multipart/mixed");
@@ -88,18 +127,21 @@ impl ServerKey {
         let (mut key, mut certificates) = (None, None);
         for part in parts(body, boundary.as_bytes())? {
             let (media_type, content) = part_content(part)?;
-            if media_type.is(MediaType::PKCS8) {
-                if key.replace(private_key(&body::decode(content)?)?).is_some() {
+            let content = || body::decode(content);
+            let is_sealed = media_type.is(MediaType::CMS)
+                && media_type.parameter("smime-type").is_some_and(|kind| kind.eq_ignore_ascii_case(SEALED));
+            if media_type.is(MediaType::PKCS8) || is_sealed {
+                let pkcs8 = match (open, is_sealed) {
+                    (None, false) => content()?,
+                    (Some(open), true) => open(&content()?).map_err(Unreadable::SealedKey)?,
+                    (None, true) => return malformed("its key is encrypted, which was not asked for"),
+                    (Some(_), false) => return malformed("its key is not encrypted, which was asked for"),
+                };
+                if key.replace(private_key(&pkcs8)?).is_some() {
                     return malformed("it has two keys");
                 }
             } else if media_type.is(MediaType::CMS) {
-                if media_type
-                    .parameter("smime-type")
-                    .is_some_and(|kind| kind.eq_ignore_ascii_case("server-generated-key"))
-                {
-                    return malformed("its key is encrypted, which was not asked for");
-                }
-                let found = SignedData::certificates_only(&body::decode(content)?).map_err(Unreadable::Cms)?;
+                let found = SignedData::certificates_only(&content()?).map_err(Unreadable::Cms)?;
                 if certificates.replace(found).is_some() {
                     return malformed("it has two parts of certificates");
                 }
@@ -199,6 +241,27 @@ mod tests {
             let opened = KeyFile::from_document(read.key).open(None).unwrap();
             assert_eq!(opened.public_key(), key.public_key());
         }
+    }
+
+    #[test]
+    fn a_sealed_key_is_read_where_it_was_asked_for_and_only_there() {
+        let pkcs8 = SoftwareKey::generate(KeyType::P256).unwrap().to_pkcs8().unwrap();
+        let message = crate::cms::certs_only(&certificates()).unwrap();
+        let open = |sealed: &[u8]| if sealed == b"sealed" { Ok(pkcs8.clone()) } else { Err(SealedKeyError::Package) };
+        let read = |(media_type, body): (String, Zeroizing<Vec<u8>>)| {
+            let media_type = MediaType::parse(&media_type);
+            let (plain, sealed) =
+                (ServerKey::read(&media_type, &body), ServerKey::read_sealed(&media_type, &body, open));
+            [plain, sealed].map(|read| read.map(|read| read.key.kind).map_err(|error| error.to_string()))
+        };
+        let [plain, sealed] = read(ServerKey::write_sealed("b", b"sealed", &message, Wrapping::Whole));
+        assert_eq!(sealed, Ok(Kind::Pkcs8Key));
+        assert!(plain.unwrap_err().contains("its key is encrypted, which was not asked for"));
+        let [plain, sealed] = read(ServerKey::write("b", &pkcs8, &message, Wrapping::Whole));
+        assert_eq!(plain, Ok(Kind::Pkcs8Key));
+        assert!(sealed.unwrap_err().contains("its key is not encrypted, which was asked for"));
+        let [_, sealed] = read(ServerKey::write_sealed("b", b"other", &message, Wrapping::Lines));
+        assert!(sealed.unwrap_err().contains("not a package of one private key"));
     }
 
     /// A body as some peer might write it, of these parts.
