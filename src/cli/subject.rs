@@ -87,6 +87,7 @@ impl SubjectArgs {
             alt_names,
             variables: self.variables.variables()?,
             challenge_password: None,
+            decrypt_key: None,
         })
     }
 }

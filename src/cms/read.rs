@@ -6,17 +6,14 @@ use const_oid::ObjectIdentifier;
 use const_oid::db::rfc5911;
 use der::asn1::{AnyRef, OctetStringRef};
 use der::{Decode, Tag};
+use zeroize::Zeroizing;
 
-use super::{Error, RSA_ENCRYPTION, Refusal, ber};
+use super::{Error, LENGTH_LIMIT, RSA_ENCRYPTION, Refusal, ber};
 use crate::key::{self, Digest, Hash, Scheme};
 use crate::x509::{CONTEXT_0, Certificate, Time, decode_time, members};
 
 /// Most certificates taken from one message. A chain has below ten; each costs a parse, and a peer chooses them.
 const CERTIFICATES_LIMIT: usize = 64;
-
-/// Most bytes of a message beside its content: a chain and a signer have some 16 KiB, and what is said of each signer takes
-/// many times its length.
-const LENGTH_LIMIT: usize = 1 << 20;
 
 /// A SignedData message.
 ///
@@ -81,7 +78,7 @@ pub struct Claim {
     pub signing_time: Option<Time>,
 }
 
-/// How a signer is named (RFC 5652 section 5.3).
+/// How a signer is named (RFC 5652 section 5.3), and a recipient too (section 6.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignerIdentifier {
     /// The DER issuer name, and the content octets of the serial number.
@@ -102,19 +99,28 @@ impl SignedData {
     /// Reads a message in DER or BER; bytes after it are an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let der = ber::definite(bytes)?;
-        let malformed = |what| move |_| Error::Malformed { what };
-        let fields = |der, tag, what| members(der, tag, what).map_err(malformed(what));
-        let [content_type, content] = fields(&der, Tag::Sequence, "its ContentInfo")?[..] else {
-            return Err(Error::Malformed { what: "its ContentInfo" });
-        };
-        let content_type =
-            ObjectIdentifier::from_der(content_type).map_err(|_| Error::Malformed { what: "its type" })?;
+        let (content_type, signed_data) = super::content_info(&der)?;
         if content_type != rfc5911::ID_SIGNED_DATA {
             return Err(Error::NotSignedData { found: key::algorithm::oid_name(content_type) });
         }
-        let [signed_data] = fields(content, CONTEXT_0, "its content")?[..] else {
-            return Err(Error::Malformed { what: "its content" });
-        };
+        Self::from_der(signed_data)
+    }
+
+    /// Reads the content of another message that says it is signed data: by RFC 5652 section 4 the bare SignedData, but some
+    /// put a whole message there.
+    pub fn from_content(bytes: &[u8]) -> Result<Self, Error> {
+        // It was encrypted.
+        let der = Zeroizing::new(ber::definite(bytes)?);
+        let parts = members(&der, Tag::Sequence, "").map_err(|_| Error::Malformed { what: "its SignedData" })?;
+        match parts.first().and_then(|part| part.first()) {
+            Some(0x02) => Self::from_der(&der),
+            _ => Self::from_bytes(&der),
+        }
+    }
+
+    fn from_der(signed_data: &[u8]) -> Result<Self, Error> {
+        let malformed = |what| move |_| Error::Malformed { what };
+        let fields = |der, tag, what| members(der, tag, what).map_err(malformed(what));
         let parts = fields(signed_data, Tag::Sequence, "its SignedData")?;
         let [version, digests, encapsulated, rest @ ..] = parts.as_slice() else {
             return Err(Error::Malformed { what: "its SignedData" });
@@ -122,7 +128,7 @@ impl SignedData {
         if version.first() != Some(&0x02) {
             return Err(Error::Malformed { what: "its SignedData" });
         }
-        if der.len() - encapsulated.len() > LENGTH_LIMIT {
+        if signed_data.len() - encapsulated.len() > LENGTH_LIMIT {
             return Err(Error::Malformed { what: "it has more than 1 MiB beside its content" });
         }
         let algorithm = |der| {
@@ -157,6 +163,20 @@ impl SignedData {
         Ok(Self { content_type, digest_algorithms, content, certificates, signers })
     }
 
+    /// Reads a message that carries certificates alone (RFC 5272 section 4.1: no content, no signer), in no order that means
+    /// anything. An empty content is none: some peers write it.
+    pub fn certificates_only(bytes: &[u8]) -> Result<Vec<Certificate>, Error> {
+        let message = Self::from_bytes(bytes)?;
+        let is_empty = message.content.is_none_or(|content| content.is_empty());
+        if message.content_type != rfc5911::ID_DATA || !is_empty {
+            return Err(Error::Malformed { what: "it has a content, and certificates alone are expected" });
+        }
+        if !message.signers.is_empty() {
+            return Err(Error::Malformed { what: "it has a signer, and certificates alone are expected" });
+        }
+        Ok(message.certificates)
+    }
+
     /// The one signer, and what its signature depends on; refused where there is none or several.
     pub fn signer(&self) -> Result<&SignerInfo, Refusal> {
         match self.signers.as_slice() {
@@ -178,8 +198,19 @@ impl SignedData {
     /// What a signer claims to have signed. `content` is the digest of the whole content by
     /// [`SignerInfo::digest_hash`]; that it is the one in the signed attributes is checked here, the signature is not.
     pub fn claim(&self, signer: &SignerInfo, content: &Digest) -> Result<Claim, Refusal> {
-        if self.content_type != rfc5911::ID_DATA {
-            return Err(Refusal::ContentType { found: key::algorithm::oid_name(self.content_type) });
+        self.claim_of(rfc5911::ID_DATA, signer, content)
+    }
+
+    /// As [`claim`](Self::claim), where the content is to be of another type than plain data.
+    pub fn claim_of(
+        &self,
+        content_type: ObjectIdentifier,
+        signer: &SignerInfo,
+        content: &Digest,
+    ) -> Result<Claim, Refusal> {
+        if self.content_type != content_type {
+            let name = key::algorithm::oid_name;
+            return Err(Refusal::ContentType { found: name(self.content_type), wanted: name(content_type) });
         }
         let hash = signer.digest_hash()?;
         if !self.digest_algorithms.contains(&hash.oid()) {
@@ -283,7 +314,7 @@ impl SignerInfo {
 }
 
 impl SignerIdentifier {
-    fn from_der(der: &[u8]) -> Result<Self, Error> {
+    pub(super) fn from_der(der: &[u8]) -> Result<Self, Error> {
         let malformed = || Error::Malformed { what: "its signer identifier" };
         if der.first() == Some(&0x80) {
             let any = AnyRef::from_der(der).map_err(|_| malformed())?;
@@ -298,7 +329,7 @@ impl SignerIdentifier {
         }
     }
 
-    fn names(&self, certificate: &Certificate) -> bool {
+    pub(super) fn names(&self, certificate: &Certificate) -> bool {
         match self {
             Self::IssuerAndSerial { issuer, serial } => {
                 certificate.issuer().der() == issuer && certificate.serial() == serial

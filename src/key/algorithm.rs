@@ -312,6 +312,11 @@ impl Scheme {
         })
     }
 
+    /// Whether an OID is that of a signature algorithm in the table.
+    pub fn is_known(oid: ObjectIdentifier) -> bool {
+        Self::ALL.iter().any(|scheme| scheme.oid() == oid)
+    }
+
     /// The OID of the signature algorithm.
     pub fn oid(self) -> ObjectIdentifier {
         match self {

@@ -6,7 +6,8 @@
 //! * A [`Recipient`] is encrypted to, a [`Decrypter`] opens; [`SoftwareDecrypter`] is the one whose key is in a file.
 //! * [`KeyRef`] names a key on the command line; [`KeyFile`] is a key file before its passphrase is known, and
 //!   [`PrivateKey`] what is in it.
-//! * [`Ctr`], [`hkdf`] and [`hmac`] work with keys that both sides have.
+//! * [`Ctr`], [`hkdf`] and [`hmac`] work with keys that both sides have; so do [`encrypt_cbc`], [`wrap_key`] and
+//!   [`x963_kdf`], of which CMS envelopes are made.
 //! * [`KeyId`] is the number that minisign gives a key, and [`Blake2b`] the hash that it signs.
 //!
 //! ring, aws-lc-rs, p256, p384, crypto-bigint, pkcs8 and blake2 are named here and nowhere else. ring hashes, gives
@@ -39,7 +40,9 @@ pub use montgomery::Montgomery;
 pub use public::PublicKey;
 pub use recipient::{Agreement, Decrypter, Recipient, RecipientType, SoftwareDecrypter, X25519Key};
 pub use software::SoftwareKey;
-pub use symmetric::{Ctr, hkdf, hmac, verify_hmac};
+pub use symmetric::{
+    BLOCK, Ctr, KdfHash, decrypt_cbc, encrypt_cbc, hkdf, hmac, unwrap_key, verify_hmac, wrap_key, x963_kdf,
+};
 pub use uuid::uuid5;
 pub use weakness::Weakness;
 

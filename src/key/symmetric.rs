@@ -4,8 +4,12 @@
 
 use std::fmt;
 
-use aws_lc_rs::cipher::{AES_128, AES_256, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    self, AES_128, AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey,
+    StreamingEncryptingKey, UnboundCipherKey,
+};
 use aws_lc_rs::iv::FixedLength;
+use aws_lc_rs::key_wrap::{self, AesKek, KeyWrap};
 use zeroize::Zeroizing;
 
 use super::{Error, Hash};
@@ -32,6 +36,111 @@ pub fn hkdf(hash: Hash, secret: &[u8], info: &[u8], len: usize) -> Result<Zeroiz
     Ok(derived)
 }
 
+/// The hash of [`x963_kdf`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KdfHash {
+    /// SHA-1, which some still choose where nothing better is said. Collisions, which it has, are of no use against a
+    /// derivation from a secret.
+    Sha1,
+    /// One of the table.
+    Sha2(Hash),
+}
+
+/// Derives `len` bytes of keys from a secret that was agreed on: the KDF of ANSI X9.63 (SEC 1 version 2 section 3.6.1),
+/// `Hash(secret || counter || info)` for as many counters as it takes.
+pub fn x963_kdf(hash: KdfHash, secret: &[u8], info: &[u8], len: usize) -> Zeroizing<Vec<u8>> {
+    let algorithm = match hash {
+        KdfHash::Sha1 => &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        KdfHash::Sha2(Hash::Sha256) => &aws_lc_rs::digest::SHA256,
+        KdfHash::Sha2(Hash::Sha384) => &aws_lc_rs::digest::SHA384,
+        KdfHash::Sha2(Hash::Sha512) => &aws_lc_rs::digest::SHA512,
+    };
+    // Room for the last block, so that the keys are never moved.
+    let mut derived = Zeroizing::new(Vec::with_capacity(len + algorithm.output_len()));
+    for counter in 1_u32.. {
+        if derived.len() >= len {
+            break;
+        }
+        let mut context = aws_lc_rs::digest::Context::new(algorithm);
+        for part in [secret, &counter.to_be_bytes(), info] {
+            context.update(part);
+        }
+        derived.extend_from_slice(context.finish().as_ref());
+    }
+    derived.truncate(len);
+    derived
+}
+
+/// Wraps a key of a multiple of 8 bytes, 16 or more, with AES (RFC 3394): the result is 8 bytes longer. `kek` is of 16
+/// bytes (AES-128) or 32 (AES-256).
+pub fn wrap_key(kek: &[u8], key: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut wrapped = vec![0; key.len() + WRAP_OVERHEAD];
+    let failed = |_| Error::Library { what: "wrap a key" };
+    let len = key_encryption_key(kek)?.wrap(key, &mut wrapped).map_err(failed)?.len();
+    wrapped.truncate(len);
+    Ok(wrapped)
+}
+
+/// Unwraps a key (RFC 3394). One that was not wrapped with `kek`, or was changed since, is [`Error::NotOpened`].
+pub fn unwrap_key(kek: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut key = Zeroizing::new(vec![0; wrapped.len().saturating_sub(WRAP_OVERHEAD)]);
+    let len = key_encryption_key(kek)?.unwrap(wrapped, &mut key).map_err(|_| Error::NotOpened)?.len();
+    key.truncate(len);
+    Ok(key)
+}
+
+/// The length in bytes of the check value that key wrapping adds (RFC 3394 section 2.2.3).
+const WRAP_OVERHEAD: usize = 8;
+
+fn key_encryption_key(kek: &[u8]) -> Result<AesKek, Error> {
+    let cipher = match kek.len() {
+        16 => &key_wrap::AES_128,
+        32 => &key_wrap::AES_256,
+        _ => return Err(Error::Malformed { what: "the AES key" }),
+    };
+    AesKek::new(cipher, kek).map_err(|_| Error::Library { what: "wrap a key" })
+}
+
+/// Encrypts with AES in CBC mode (NIST SP 800-38A section 6.2) under a fresh initialisation vector, which is returned
+/// first; the last block is filled up as RFC 5652 section 6.3 has it. It authenticates nothing.
+pub fn encrypt_cbc(key: &[u8], content: &[u8]) -> Result<([u8; BLOCK], Vec<u8>), Error> {
+    let mut iv = [0; BLOCK];
+    super::random(&mut iv)?;
+    Ok((iv, encrypt_cbc_from(iv, key, content)?))
+}
+
+fn encrypt_cbc_from(iv: [u8; BLOCK], key: &[u8], content: &[u8]) -> Result<Vec<u8>, Error> {
+    let failed = |_| Error::Library { what: "encrypt with AES" };
+    let key = PaddedBlockEncryptingKey::cbc_pkcs7(aes_key(key)?).map_err(failed)?;
+    // Room for the filling, so that the content is never moved; in the end it is overwritten by what is encrypted.
+    let mut encrypted = Vec::with_capacity(content.len() + BLOCK);
+    encrypted.extend_from_slice(content);
+    key.less_safe_encrypt(&mut encrypted, EncryptionContext::Iv128(FixedLength::from(iv))).map_err(failed)?;
+    Ok(encrypted)
+}
+
+/// Decrypts what [`encrypt_cbc`] made. Everything that is wrong with it is [`Error::NotOpened`]; most changes are not
+/// noticed at all.
+pub fn decrypt_cbc(key: &[u8], iv: [u8; BLOCK], encrypted: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let failed = |_| Error::Library { what: "decrypt with AES" };
+    let key = PaddedBlockDecryptingKey::cbc_pkcs7(aes_key(key)?).map_err(failed)?;
+    let mut content = Zeroizing::new(encrypted.to_vec());
+    let context = DecryptionContext::Iv128(FixedLength::from(iv));
+    let len = key.decrypt(&mut content, context).map_err(|_| Error::NotOpened)?.len();
+    content.truncate(len);
+    Ok(content)
+}
+
+/// Takes an AES key of 16 bytes or 32; other lengths are [`Error::Malformed`].
+fn aes_key(key: &[u8]) -> Result<UnboundCipherKey, Error> {
+    let algorithm: &'static cipher::Algorithm = match key.len() {
+        16 => &AES_128,
+        32 => &AES_256,
+        _ => return Err(Error::Malformed { what: "the AES key" }),
+    };
+    UnboundCipherKey::new(algorithm, key).map_err(|_| Error::Library { what: "encrypt with AES" })
+}
+
 /// Computes HMAC (RFC 2104), as long as the hash.
 pub fn hmac(hash: Hash, key: &[u8], message: &[u8]) -> Vec<u8> {
     aws_lc_rs::hmac::sign(&hmac_key(hash, key), message).as_ref().to_vec()
@@ -53,7 +162,7 @@ fn hmac_key(hash: Hash, key: &[u8]) -> aws_lc_rs::hmac::Key {
 }
 
 /// The length of a block of AES in bytes.
-const BLOCK: usize = 16;
+pub const BLOCK: usize = 16;
 
 /// Bytes that are encrypted in one call of the library.
 const CHUNK: usize = 16 << 10;
@@ -77,15 +186,9 @@ impl Ctr {
 
     /// Starts at a block of 16 bytes, counted from zero.
     pub fn at_block(key: &[u8], block: u64) -> Result<Self, Error> {
-        let algorithm = match key.len() {
-            16 => &AES_128,
-            32 => &AES_256,
-            _ => return Err(Error::Malformed { what: "the AES key" }),
-        };
         let failed = |_| Error::Library { what: "encrypt with AES" };
         let counter = EncryptionContext::Iv128(FixedLength::from(u128::from(block).to_be_bytes()));
-        let key = UnboundCipherKey::new(algorithm, key).map_err(failed)?;
-        let key = StreamingEncryptingKey::less_safe_ctr(key, counter).map_err(failed)?;
+        let key = StreamingEncryptingKey::less_safe_ctr(aes_key(key)?, counter).map_err(failed)?;
         // The library wants room for whole blocks, though this mode fills none up.
         Ok(Self { key, output: Zeroizing::new(vec![0; CHUNK + BLOCK]) })
     }
@@ -113,7 +216,11 @@ impl fmt::Debug for Ctr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::to_hex;
+    use crate::files::{from_hex, to_hex};
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        from_hex(hex).unwrap()
+    }
 
     /// RFC 5869 appendix A.3.
     #[test]
@@ -122,6 +229,77 @@ mod tests {
         let expected = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8";
         assert_eq!(to_hex(&derived), expected);
         assert!(hkdf(Hash::Sha256, b"secret", b"", 255 * 32 + 1).is_err());
+    }
+
+    /// The first answers of NIST's CAVP test vectors for ANSI X9.63-2001, without and with shared info.
+    #[test]
+    fn x963_vectors() {
+        let secret = bytes("1c7d7b5f0597b03d06a018466ed1a93e30ed4b04dc64ccdd");
+        assert_eq!(to_hex(&x963_kdf(KdfHash::Sha1, &secret, &[], 16)), "bf71dffd8f4d99223936beb46fee8ccc");
+        let secret = bytes("96c05619d56c328ab95fe84b18264b08725b85e33fd34f08");
+        let sha256 = KdfHash::Sha2(Hash::Sha256);
+        assert_eq!(to_hex(&x963_kdf(sha256, &secret, &[], 16)), "443024c3dae66b95e6f5670601558f71");
+        let secret = bytes("22518b10e70f2a3f243810ae3254139efbee04aa57c7af7d");
+        let derived = x963_kdf(sha256, &secret, &bytes("75eef81aa3041e33b80971203d2c0c52"), 128);
+        let expected = "c498af77161cc59f2962b9a713e2b215152d139766ce34a776df11866a69bf2e\
+                        52a13d9c7c6fc878c50c5ea0bc7b00e0da2447cfd874f6cf92f30d0097111485\
+                        500c90c3af8b487872d04685d14c8d1dc8d7fa08beb0ce0ababc11f0bd496269\
+                        142d43525a78e5bc79a17f59676a5706dc54d54d4d1f0bd7e386128ec26afc21";
+        assert_eq!(to_hex(&derived), expected);
+    }
+
+    /// RFC 3394 sections 4.1 and 4.6.
+    #[test]
+    fn rfc_3394_vectors() {
+        for (kek, key, wrapped) in [
+            (
+                "000102030405060708090a0b0c0d0e0f",
+                "00112233445566778899aabbccddeeff",
+                "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5",
+            ),
+            (
+                "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+                "00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f",
+                "28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21",
+            ),
+        ] {
+            let kek = bytes(kek);
+            assert_eq!(to_hex(&wrap_key(&kek, &bytes(key)).unwrap()), wrapped);
+            let mut wrapped = bytes(wrapped);
+            assert_eq!(to_hex(&unwrap_key(&kek, &wrapped).unwrap()), key);
+            wrapped[9] ^= 1;
+            for bad in [&wrapped[..], &wrapped[1..], &wrapped[..16], &[]] {
+                assert!(matches!(unwrap_key(&kek, bad), Err(Error::NotOpened)));
+            }
+        }
+        assert!(matches!(wrap_key(&[0; 24], &[0; 16]), Err(Error::Malformed { .. })));
+        assert!(matches!(wrap_key(&[0; 16], &[0; 9]), Err(Error::Library { .. })));
+    }
+
+    /// The first blocks of NIST SP 800-38A appendices F.2.1 and F.2.5.
+    #[test]
+    fn sp_800_38a_vectors() {
+        let iv: [u8; BLOCK] = bytes("000102030405060708090a0b0c0d0e0f").try_into().unwrap();
+        let content = bytes("6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51");
+        for (key, encrypted) in [
+            ("2b7e151628aed2a6abf7158809cf4f3c", "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"),
+            (
+                "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
+                "f58c4c04d6e5f1ba779eabfb5f7bfbd69cfc4e967edb808d679f777bc6702c7d",
+            ),
+        ] {
+            let key = bytes(key);
+            let made = encrypt_cbc_from(iv, &key, &content).unwrap();
+            assert_eq!((made.len(), to_hex(&made[..32]).as_str()), (48, encrypted));
+            assert_eq!(*decrypt_cbc(&key, iv, &made).unwrap(), content);
+            // The content's blocks are no filling.
+            for bad in [&made[..32], &made[1..], &[]] {
+                assert!(matches!(decrypt_cbc(&key, iv, bad), Err(Error::NotOpened)));
+            }
+            let (one, other) = (encrypt_cbc(&key, &content).unwrap(), encrypt_cbc(&key, &content).unwrap());
+            assert_ne!(one, other);
+            assert_eq!(*decrypt_cbc(&key, one.0, &one.1).unwrap(), content);
+        }
     }
 
     /// RFC 4231 section 4.3.

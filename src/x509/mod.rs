@@ -162,7 +162,7 @@ pub fn colon_hex(bytes: &[u8]) -> String {
 pub(crate) const CONTEXT_0: Tag = context(0);
 
 /// The constructed tag `[number]`.
-const fn context(number: u32) -> Tag {
+pub(crate) const fn context(number: u32) -> Tag {
     Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
 }
 

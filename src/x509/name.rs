@@ -196,6 +196,11 @@ impl Name {
         self.der == [0x30, 0x00]
     }
 
+    /// Whether a type is known as one of a subject's attributes.
+    pub fn is_attribute(oid: ObjectIdentifier) -> bool {
+        ATTRIBUTES.iter().any(|entry| entry.1 == oid)
+    }
+
     /// The values of one attribute type, in order, where they are strings.
     pub fn values(&self, oid: ObjectIdentifier) -> Vec<String> {
         self.attributes().into_iter().filter(|(found, _)| *found == oid).map(|(_, value)| value).collect()

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::{rfc2985, rfc5280, rfc5912};
-use der::asn1::{Any, AnyRef, PrintableStringRef, SetOfVec, Utf8StringRef};
-use der::{Decode, Sequence, Tag};
+use const_oid::db::{rfc2985, rfc5280, rfc5911, rfc5912};
+use der::asn1::{Any, AnyRef, OctetStringRef, PrintableStringRef, SetOfVec, Utf8StringRef};
+use der::{Decode, Sequence, Tag, Tagged};
 use x509_cert::attr::Attribute;
 use x509_cert::ext::Extension as DerExtension;
 
@@ -38,7 +38,8 @@ pub struct Request {
     subject: Name,
     spki: Vec<u8>,
     extensions: Vec<Extension>,
-    has_challenge_password: bool,
+    /// The attributes: type, and the DER encoding of the SET of values.
+    attributes: Vec<(ObjectIdentifier, Vec<u8>)>,
 }
 
 /// Who a request asks to be: everything in it that the requester chooses.
@@ -52,6 +53,29 @@ pub struct Wanted {
     pub variables: Variables,
     /// A challengePassword attribute (RFC 2985 section 5.4.1), which SCEP and EST carry.
     pub challenge_password: Option<zeroize::Zeroizing<String>>,
+    /// The identifier of a key that a key made by the CA is to be encrypted to (RFC 7030 section 4.4.1.2).
+    pub decrypt_key: Option<Vec<u8>>,
+}
+
+/// id-aa-asymmDecryptKeyID (RFC 7030 section 4.4.1.2).
+const DECRYPT_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.54");
+
+/// smimeCapabilities (RFC 8551 section 2.5.2).
+const CAPABILITIES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.15");
+
+/// With which algorithms a key may be encrypted, which RFC 7030 section 4.4.1 wants to be told: the best first.
+const ENCRYPTIONS: [ObjectIdentifier; 5] = [
+    rfc5911::ID_AES_256_CBC,
+    rfc5911::ID_AES_256_WRAP,
+    rfc5912::ID_RSAES_OAEP,
+    rfc5911::ID_AES_128_CBC,
+    rfc5911::ID_AES_128_WRAP,
+];
+
+/// `SMIMECapability` (RFC 8551 section 2.5.2) without parameters.
+#[derive(Sequence)]
+struct Capability {
+    oid: ObjectIdentifier,
 }
 
 #[derive(Sequence)]
@@ -85,6 +109,12 @@ impl Request {
                 Err(_) => Any::from(Utf8StringRef::new(password).map_err(|_| Error::Malformed { what: WHAT })?),
             };
             attributes.push(attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD, value)?);
+        }
+        if let Some(identifier) = &wanted.decrypt_key {
+            let identifier = OctetStringRef::new(identifier).and_then(|octets| Any::encode_from(&octets));
+            attributes.push(attribute(DECRYPT_KEY, identifier.map_err(|_| Error::Malformed { what: WHAT })?)?);
+            let capabilities = Any::encode_from(&Vec::from(ENCRYPTIONS.map(|oid| Capability { oid })));
+            attributes.push(attribute(CAPABILITIES, capabilities.map_err(|_| Error::Malformed { what: WHAT })?)?);
         }
         let extensions = profile.extensions(&names, public)?;
         if !extensions.is_empty() {
@@ -124,13 +154,11 @@ impl Request {
             return Err(malformed());
         }
         let mut extensions = Vec::new();
-        let mut has_challenge_password = false;
+        let mut kept = Vec::with_capacity(attributes.len());
         for attribute in attributes {
             let [oid, values] = members(attribute, Tag::Sequence, WHAT)?[..] else { return Err(malformed()) };
             let oid = ObjectIdentifier::from_der(oid).map_err(|_| malformed())?;
-            if oid == rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD {
-                has_challenge_password = true;
-            }
+            kept.push((oid, values.to_vec()));
             if oid == rfc5912::ID_EXTENSION_REQ {
                 let [value] = members(values, Tag::Set, WHAT)?[..] else { return Err(malformed()) };
                 if !extensions.is_empty() {
@@ -141,7 +169,7 @@ impl Request {
             }
         }
         let (subject, spki) = (Name::from_der(subject)?, spki.to_vec());
-        Ok(Self { der: der.to_vec(), signed, subject, spki, extensions, has_challenge_password })
+        Ok(Self { der: der.to_vec(), signed, subject, spki, extensions, attributes: kept })
     }
 
     /// Reads a request file, PEM or DER.
@@ -193,7 +221,32 @@ impl Request {
 
     /// Whether it carries a challenge password, which is never shown.
     pub fn has_challenge_password(&self) -> bool {
-        self.has_challenge_password
+        self.has_attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD)
+    }
+
+    /// The challenge password, where it is one string: the octets of that, whatever its type.
+    pub fn challenge_password(&self) -> Option<&[u8]> {
+        self.attribute(rfc2985::PKCS_9_AT_CHALLENGE_PASSWORD).map(AnyRef::value)
+    }
+
+    /// The identifier of the key that a key made by the CA is to be encrypted to, where that is asked for; `Some(None)` where it
+    /// is asked for in a form that cannot be read.
+    pub fn decrypt_key(&self) -> Option<Option<&[u8]>> {
+        let octets = || self.attribute(DECRYPT_KEY).filter(|value| value.tag() == Tag::OctetString);
+        self.has_attribute(DECRYPT_KEY).then(|| octets().map(AnyRef::value))
+    }
+
+    /// The value of an attribute that comes once, with one value.
+    fn attribute(&self, oid: ObjectIdentifier) -> Option<AnyRef<'_>> {
+        let mut found = self.attributes.iter().filter(|(found, _)| *found == oid);
+        let (Some((_, values)), None) = (found.next(), found.next()) else { return None };
+        let [value] = members(values, Tag::Set, "an attribute").ok()?[..] else { return None };
+        AnyRef::from_der(value).ok()
+    }
+
+    /// Whether it carries an attribute of a type.
+    pub fn has_attribute(&self, oid: ObjectIdentifier) -> bool {
+        self.attributes.iter().any(|(found, _)| *found == oid)
     }
 
     /// The subject alternative names that are asked for.
@@ -255,6 +308,7 @@ mod tests {
         for (password, is_there) in [(None, false), (Some("s3cret"), true), (Some("s3cr\u{e9}t"), true)] {
             let request = Request::new(&profile, &wanted(password), &key).unwrap();
             assert_eq!(request.has_challenge_password(), is_there);
+            assert_eq!(request.challenge_password(), password.map(str::as_bytes));
             assert!(!format!("{request:?}").contains("s3cr"));
             // PrintableString (13) where that is enough, else UTF8String (0c): RFC 2985 section 5.4.1.
             let tag = if password == Some("s3cret") { 0x13 } else { 0x0c };

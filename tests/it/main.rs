@@ -9,6 +9,7 @@ mod conventions;
 mod credentials;
 mod double;
 mod enrolling;
+mod est_codec;
 mod factory;
 mod fixtures;
 mod forge;

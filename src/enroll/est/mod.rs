@@ -13,12 +13,127 @@
 
 use std::fmt;
 
-mod attributes;
-mod client;
-mod responder;
+use crate::cms;
+use crate::net::Method;
 
+mod attributes;
+mod body;
+mod client;
+mod multipart;
+mod responder;
+mod sealed_key;
+#[cfg(test)]
+mod tests;
+
+pub use attributes::CsrAttributes;
+pub use body::{MediaType, Wrapping, decode};
 pub use client::Client;
+pub use multipart::ServerKey;
 pub use responder::{Responder, Served};
+pub use sealed_key::{SealedKeyError, UnknownRecipient, open_key, seal_key, wanted_recipient};
+
+/// The path under which EST stands (RFC 7030 section 3.2.2).
+const PATH: &str = "/.well-known/est/";
+
+/// What can be asked of an EST server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// The CA's certificates.
+    CaCertificates,
+    /// A certificate.
+    Enroll,
+    /// Another one for the same names.
+    Reenroll,
+    /// What the CA wants in a request.
+    CsrAttributes,
+    /// A key and its certificate.
+    ServerKeygen,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::CaCertificates, Self::Enroll, Self::Reenroll, Self::CsrAttributes, Self::ServerKeygen];
+
+    /// The name in paths, output and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CaCertificates => "cacerts",
+            Self::Enroll => "simpleenroll",
+            Self::Reenroll => "simplereenroll",
+            Self::CsrAttributes => "csrattrs",
+            Self::ServerKeygen => "serverkeygen",
+        }
+    }
+
+    /// The method that asks for it.
+    pub fn method(self) -> Method {
+        match self {
+            Self::CaCertificates | Self::CsrAttributes => Method::Get,
+            Self::Enroll | Self::Reenroll | Self::ServerKeygen => Method::Post,
+        }
+    }
+
+    /// Its path, under a label where there is one.
+    pub fn target(self, label: Option<&str>) -> String {
+        match label {
+            Some(label) => format!("{PATH}{label}/{}", self.name()),
+            None => format!("{PATH}{}", self.name()),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why what the other end sent cannot be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// The body is empty.
+    Empty,
+    /// The body is PEM.
+    Pem,
+    /// The body is plain DER.
+    Binary,
+    /// The body is not base64.
+    Base64,
+    /// The CMS message in it.
+    Cms(cms::Error),
+    /// The CSR attributes in it, and what of them.
+    Attributes { what: &'static str },
+    /// A body of several parts, and what of it.
+    Multipart { what: &'static str },
+    /// The encrypted key in it.
+    SealedKey(SealedKeyError),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the body is empty"),
+            Self::Pem => f.write_str("the body is PEM, and base64 without BEGIN and END lines is expected"),
+            Self::Binary => f.write_str("the body is DER, and base64 is expected"),
+            Self::Base64 => f.write_str("the body is not base64"),
+            Self::Cms(error) => error.fmt(f),
+            Self::Attributes { what } => write!(f, "the CSR attributes are malformed: {what}"),
+            Self::Multipart { what } => write!(f, "the body of several parts is malformed: {what}"),
+            Self::SealedKey(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Cms(error) => error.source(),
+            Self::SealedKey(error) => error.source(),
+            _ => None,
+        }
+    }
+}
 
 /// Why an EST server's answer is of no use.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use x509_cert::ext::pkix::{
 
 use super::{AltName, Error, Names, Policy, Profile};
 use crate::key::{KeyType, PublicKey};
-use crate::x509::{extension, key_identifier};
+use crate::x509::{Extension, extension, key_identifier};
 
 /// The extensions that have a key of their own in a profile.
 pub(super) fn own_oids() -> [ObjectIdentifier; 10] {
@@ -40,14 +40,12 @@ impl Profile {
     /// cRLDistributionPoints, authorityInfoAccess, ocsp-nocheck, and the profile's own.
     pub(in crate::x509) fn extensions(&self, names: &Names, key: &PublicKey) -> Result<Vec<DerExtension>, Error> {
         let constraints = BasicConstraints { ca: self.is_ca, path_len_constraint: self.path_length };
+        let is_rsa = matches!(key.key_type(), KeyType::Rsa(_));
         let mut extensions = vec![
             encoded(rfc5280::ID_CE_BASIC_CONSTRAINTS, true, &constraints)?,
-            encoded(rfc5280::ID_CE_KEY_USAGE, true, &KeyUsage(self.key_usage_for(key)))?,
+            encoded(rfc5280::ID_CE_KEY_USAGE, true, &KeyUsage(self.key_usage_for(is_rsa)))?,
         ];
-        if !self.extended_key_usage.is_empty() {
-            let usage = ExtendedKeyUsage(self.extended_key_usage.clone());
-            extensions.push(encoded(rfc5280::ID_CE_EXT_KEY_USAGE, self.extended_key_usage_critical, &usage)?);
-        }
+        extensions.extend(self.extended_key_usage_extension()?);
         if !names.alt_names.is_empty() {
             // Critical where it is the only name (RFC 5280 section 4.2.1.6).
             let value = AltName::encode_extension(&names.alt_names)?;
@@ -91,8 +89,28 @@ impl Profile {
         Ok(extensions)
     }
 
-    fn key_usage_for(&self, key: &PublicKey) -> FlagSet<KeyUsages> {
-        let encipherment = self.rsa_key_encipherment && matches!(key.key_type(), KeyType::Rsa(_));
+    /// The extensions that say what a key may be used for, keyUsage and extKeyUsage, as far as they are the same for every
+    /// key that is certified.
+    pub fn usage_extensions(&self) -> Result<Vec<Extension>, Error> {
+        let mut is_rsa = self.key_types.iter().map(|key_type| matches!(key_type, KeyType::Rsa(_)));
+        let is_rsa = match is_rsa.next() {
+            _ if !self.rsa_key_encipherment => Some(false),
+            Some(first) => is_rsa.all(|other| other == first).then_some(first),
+            None => None,
+        };
+        let usage = is_rsa.map(|is_rsa| self.key_usage_for(is_rsa)).filter(|usage| !usage.is_empty());
+        let usage = usage.map(|usage| encoded(rfc5280::ID_CE_KEY_USAGE, true, &KeyUsage(usage))).transpose()?;
+        Ok(usage.into_iter().chain(self.extended_key_usage_extension()?).map(Extension::from).collect())
+    }
+
+    fn extended_key_usage_extension(&self) -> Result<Option<DerExtension>, Error> {
+        let usage = ExtendedKeyUsage(self.extended_key_usage.clone());
+        let encode = || encoded(rfc5280::ID_CE_EXT_KEY_USAGE, self.extended_key_usage_critical, &usage);
+        (!self.extended_key_usage.is_empty()).then(encode).transpose()
+    }
+
+    fn key_usage_for(&self, is_rsa: bool) -> FlagSet<KeyUsages> {
+        let encipherment = self.rsa_key_encipherment && is_rsa;
         let usages = self.key_usage.iter().fold(FlagSet::default(), |all, usage| all | *usage);
         if encipherment { usages | KeyUsages::KeyEncipherment } else { usages }
     }

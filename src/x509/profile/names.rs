@@ -116,6 +116,26 @@ impl Profile {
         Ok(names)
     }
 
+    /// The subject attributes that a request is to bring, in order, each with its value where it can have but one.
+    pub fn wanted_subject(&self) -> Vec<(ObjectIdentifier, Option<String>)> {
+        let rules = match &self.subject {
+            Subject::Any => &[][..],
+            Subject::Listed(rules) => rules,
+        };
+        let wanted = |rule: &SubjectRule| {
+            let value = rule.value.as_ref().and_then(|value| value.expand(Variables::NONE).ok());
+            (rule.attribute, value)
+        };
+        rules.iter().filter(|rule| !rule.optional).map(wanted).collect()
+    }
+
+    /// Whether a request has to bring an alternative name, since the profile needs one and makes none that would do.
+    pub fn wants_alt_name(&self) -> bool {
+        let rules = &self.alt_names;
+        let makes_one = rules.values.iter().any(|rule| rules.need.contains(&rule.form));
+        !rules.optional && !rules.need.is_empty() && !makes_one
+    }
+
     /// Finds for each rule the attribute that it allows; an attribute that none allows is refused.
     fn claim_subject(
         &self,

@@ -8,6 +8,7 @@ mod cms;
 mod cms_read;
 mod devices;
 mod envelope;
+mod enveloped;
 mod esp32;
 mod espsecure;
 mod imgtool;
