@@ -26,6 +26,7 @@ mod large;
 mod name_constraints;
 mod ocsp;
 mod pkits;
+mod power_cut;
 mod profiles;
 mod records;
 mod renewing;
