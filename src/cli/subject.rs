@@ -86,7 +86,7 @@ impl SubjectArgs {
             subject: Name::new(&attributes)?,
             alt_names,
             variables: self.variables.variables()?,
-            challenge_password: None,
+            ..Wanted::default()
         })
     }
 }
