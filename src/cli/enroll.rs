@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::Context;
+use super::authority::serving;
 use super::error::Usage;
 use super::obtain::{self, Asked, ObtainArgs};
 use super::profile;
@@ -53,10 +54,7 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let wanted = args.subject.wanted()?;
     let output = args.obtain.output(context)?;
     let request = request(args, &profile, &wanted, context)?;
-    let hierarchy = match named {
-        Some(named) => named,
-        None => serving(&ca, &profile)?,
-    };
+    let hierarchy = serving(&ca, named, &profile)?;
     let occasion = args.reason.map_or(Occasion::New, Occasion::Supersede);
     let asked = Asked { request: &request, profile: &profile, variables: &wanted.variables, occasion };
     args.obtain.obtain(&asked, &ca, hierarchy, output, Report::new("bulla.enroll/1"), context)
@@ -71,17 +69,6 @@ fn choose(name: Option<&str>, ca: &Ca, issuer: Option<Hierarchy>) -> anyhow::Res
     match issuer {
         Some(Hierarchy::Firmware) => Ok(Profile::named("firmware")?),
         _ => Err(Usage("the profile must be said: add --profile NAME".to_owned()).into()),
-    }
-}
-
-/// The issuer that serves a profile, where only one does.
-fn serving(ca: &Ca, profile: &Profile) -> anyhow::Result<Hierarchy> {
-    let serving: Vec<Hierarchy> = ca.hierarchies().filter(|hierarchy| profile.serves(*hierarchy)).collect();
-    match (serving.as_slice(), Hierarchy::ALL.into_iter().find(|hierarchy| profile.serves(*hierarchy))) {
-        ([one], _) => Ok(*one),
-        // The error names what the CA lacks.
-        ([], Some(lacking)) => Ok(lacking),
-        _ => Err(Usage(format!("several issuers serve profile {}; name one, as acme/device", profile.name)).into()),
     }
 }
 

@@ -29,5 +29,6 @@ mod revocation;
 mod revoked;
 mod secrets;
 mod signing;
+mod tokens;
 mod verify_batch;
 mod wycheproof;

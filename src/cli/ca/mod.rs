@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::Context;
 
+mod approve;
 mod audit;
 mod backup;
 mod crl;
@@ -11,6 +12,7 @@ mod import;
 mod init;
 mod list;
 mod renew_issuing;
+mod token;
 
 pub use list::SelectionArgs;
 
@@ -27,6 +29,8 @@ enum Command {
     Import(import::Args),
     RenewIssuing(renew_issuing::Args),
     List(list::Args),
+    Token(token::Args),
+    Approve(approve::Args),
     Crl(crl::Args),
     Audit(audit::Args),
     Backup(backup::Args),
@@ -38,6 +42,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(&args, context),
         Command::RenewIssuing(args) => renew_issuing::run(&args, context),
         Command::List(args) => list::run(&args, context),
+        Command::Token(args) => token::run(&args, context),
+        Command::Approve(args) => approve::run(&args, context),
         Command::Crl(args) => crl::run(&args, context),
         Command::Audit(args) => audit::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
