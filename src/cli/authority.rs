@@ -9,7 +9,7 @@ use super::keys::{self, PassphraseFrom, Unlock};
 use crate::ca::{Ca, Issuer};
 use crate::files::{from_hex, printable};
 use crate::key::{Passphrase, SoftwareKey};
-use crate::x509::{Hierarchy, Time};
+use crate::x509::{Hierarchy, Profile, Time};
 
 /// A CA by flag.
 #[derive(Debug, clap::Args)]
@@ -156,6 +156,20 @@ pub fn only(ca: &Ca, named: Option<Hierarchy>, path: &Path) -> anyhow::Result<Hi
                 all.iter().map(|hierarchy| path.join(hierarchy.name()).display().to_string()).collect();
             Err(Usage(format!("the CA has several issuers; name one: {}", names.join(" or "))).into())
         }
+    }
+}
+
+/// The issuer for a profile: the one that is named, or where only one serves the profile, that.
+pub fn serving(ca: &Ca, named: Option<Hierarchy>, profile: &Profile) -> anyhow::Result<Hierarchy> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let serving: Vec<Hierarchy> = ca.hierarchies().filter(|hierarchy| profile.serves(*hierarchy)).collect();
+    match (serving.as_slice(), Hierarchy::ALL.into_iter().find(|hierarchy| profile.serves(*hierarchy))) {
+        ([one], _) => Ok(*one),
+        // The error names what the CA lacks.
+        ([], Some(lacking)) => Ok(lacking),
+        _ => Err(Usage(format!("several issuers serve profile {}; name one, as acme/device", profile.name)).into()),
     }
 }
 

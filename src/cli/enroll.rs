@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::Context;
-use super::authority::{Place, only_with_folder};
+use super::authority::{Place, only_with_folder, serving};
 use super::error::Usage;
 use super::est_url::EstUrl;
 use super::obtain::{self, Asked, ObtainArgs};
@@ -87,10 +87,7 @@ fn near(args: &Args, path: &Path, context: &Context) -> anyhow::Result<ExitCode>
         Some(request) => request,
         None => obtain::prove(Request::new(&profile, &wanted, &key(args, context)?)?)?,
     };
-    let hierarchy = match named {
-        Some(named) => named,
-        None => serving(&ca, &profile)?,
-    };
+    let hierarchy = serving(&ca, named, &profile)?;
     let occasion = args.reason.map_or(Occasion::New, Occasion::Supersede);
     let asked = Asked { request: &request, profile: &profile, variables: &wanted.variables, occasion };
     args.obtain.obtain(&asked, &ca, hierarchy, output, Report::new("bulla.enroll/1"), context)
@@ -143,17 +140,6 @@ fn choose(name: Option<&str>, ca: &Ca, issuer: Option<Hierarchy>) -> anyhow::Res
 
 fn profile_missing() -> Usage {
     Usage("the profile must be said: add --profile NAME".to_owned())
-}
-
-/// The issuer that serves a profile, where only one does.
-fn serving(ca: &Ca, profile: &Profile) -> anyhow::Result<Hierarchy> {
-    let serving: Vec<Hierarchy> = ca.hierarchies().filter(|hierarchy| profile.serves(*hierarchy)).collect();
-    match (serving.as_slice(), Hierarchy::ALL.into_iter().find(|hierarchy| profile.serves(*hierarchy))) {
-        ([one], _) => Ok(*one),
-        // The error names what the CA lacks.
-        ([], Some(lacking)) => Ok(lacking),
-        _ => Err(Usage(format!("several issuers serve profile {}; name one, as acme/device", profile.name)).into()),
-    }
 }
 
 /// The request that was given as a file.

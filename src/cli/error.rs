@@ -309,7 +309,9 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::NoSuchCertificate => (1, "no-such-certificate", Some("see bulla ca list CA"), false),
         ca::Error::NotServed { .. } => (1, "profile-not-served", None, false),
         ca::Error::NoSuchToken { .. } => (1, "no-such-token", Some("see bulla ca token list CA"), false),
-        ca::Error::NoSuchRequest { .. } => (1, "no-such-request", Some("see bulla ca approve CA --list"), false),
+        ca::Error::NoSuchRequest { .. } | ca::Error::NothingWaits { .. } => {
+            (1, "no-such-request", Some("see bulla ca approve CA --list"), false)
+        }
         ca::Error::RequestGranted { .. } => (1, "request-granted", Some("to undo that, see bulla revoke"), false),
         ca::Error::Export { .. } => (1, "cannot-read", None, false),
         ca::Error::OwnCertificate { .. } => {

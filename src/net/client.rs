@@ -21,7 +21,9 @@ use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
 use super::http::{self, BodyError, FIELDS_LIMIT, HEADER_LIMIT};
-use super::{Connection, Error, Identity, Method, Peer, Proxy, Request, Response, ServerName, Transport, tls};
+use super::{
+    Connection, Error, Identity, Method, Peer, Proxy, Request, Response, ServerName, TlsVersion, Transport, tls,
+};
 use crate::files;
 use crate::x509::verify::Anchors;
 

@@ -43,8 +43,9 @@ pub(super) const VERSIONS: &[&rustls::SupportedProtocolVersion] = &[&rustls::ver
 /// The versions that a client speaks: the one that is asked for, or all.
 pub(super) fn versions(only: Option<TlsVersion>) -> &'static [&'static rustls::SupportedProtocolVersion] {
     match only {
-        Some(TlsVersion::V1_3) => &[&rustls::version::TLS13],
-        Some(TlsVersion::V1_2) => &[&rustls::version::TLS12],
+        // As they stand there.
+        Some(TlsVersion::V1_3) => VERSIONS.split_at(1).0,
+        Some(TlsVersion::V1_2) => VERSIONS.split_at(1).1,
         None => VERSIONS,
     }
 }

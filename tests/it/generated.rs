@@ -121,6 +121,17 @@ const PREPARATION: &str = r#"
         > questions.jsonl
     openssl cms -sign -binary -nodetach -in app.bin -signer firmware.pem -certfile acme/firmware/issuing.pem -inkey firmware.key \
         -outform DER -out app.p7m
+    python3 - <<'END'
+import sqlite3
+sqlite3.connect('acme/ca.db').executescript("""
+    INSERT INTO token VALUES
+        (1, x'1a2b3c4d', 'device', 'est', 'idevid', 'SN-42', 'serialNumber=SN-42', '', 0, 1, 1, NULL);
+    INSERT INTO request VALUES
+        (7, 'device', 'idevid', 'serialNumber=SN-7', x'07', 'serialNumber=SN-7', '', 0, 'waiting', NULL),
+        (8, 'device', 'idevid', 'serialNumber=SN-8', x'08', 'serialNumber=SN-8', '', 0, 'waiting', NULL),
+        (9, 'device', 'idevid', 'serialNumber=SN-42', x'09', 'serialNumber=SN-42', '', 0, 'waiting', NULL);
+""")
+END
 "#;
 
 /// Runs a shell script with `bulla` on the path.

@@ -35,5 +35,6 @@ mod revoked;
 mod secrets;
 mod serving;
 mod signing;
+mod tokens;
 mod verify_batch;
 mod wycheproof;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use super::Context;
 
+mod approve;
 mod audit;
 mod backup;
 mod crl;
@@ -12,6 +13,7 @@ mod init;
 mod list;
 mod renew_issuing;
 mod serve;
+mod token;
 
 pub use list::SelectionArgs;
 
@@ -28,6 +30,8 @@ enum Command {
     Import(import::Args),
     RenewIssuing(renew_issuing::Args),
     List(list::Args),
+    Token(token::Args),
+    Approve(approve::Args),
     Crl(crl::Args),
     Audit(audit::Args),
     Backup(backup::Args),
@@ -40,6 +44,8 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(&args, context),
         Command::RenewIssuing(args) => renew_issuing::run(&args, context),
         Command::List(args) => list::run(&args, context),
+        Command::Token(args) => token::run(&args, context),
+        Command::Approve(args) => approve::run(&args, context),
         Command::Crl(args) => crl::run(&args, context),
         Command::Audit(args) => audit::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),

@@ -15,6 +15,7 @@ use crate::cli::authority::{KeyArgs, serving};
 use crate::cli::error::Usage;
 use crate::cli::keys::{self, PassphraseFrom, Unlock};
 use crate::cli::{Format, now, profile};
+use crate::enroll::Authority;
 use crate::enroll::est::{Responder, Served};
 use crate::files::{json_line, printable};
 use crate::key::KeyRef;
@@ -123,9 +124,11 @@ fn serve(
     let mut issuers: Vec<Arc<Issuer>> = Vec::new();
     let mut served = Vec::new();
     for profile in profiles {
-        let hierarchy = named.map_or_else(|| serving(ca, &profile), Ok)?;
+        let hierarchy = serving(ca, named, &profile)?;
         if profile.role != x509::Role::Request || !profile.serves(hierarchy) {
-            return Err(Usage(format!("the issuer {} does not issue profile {}", hierarchy.name(), profile.name)).into());
+            return Err(
+                Usage(format!("the issuer {} does not issue profile {}", hierarchy.name(), profile.name)).into()
+            );
         }
         let issuer = match issuers.iter().find(|issuer| issuer.hierarchy() == hierarchy) {
             Some(issuer) => issuer.clone(),
@@ -207,7 +210,9 @@ fn tell(format: Format, event: &str, facts: Vec<(&'static str, String)>) {
             let number = matches!(name, "id" | "status" | "ms").then(|| value.parse::<u64>().ok()).flatten();
             line.insert(name.to_owned(), number.map_or_else(|| Value::from(printable(&value)), Value::from));
         }
-        line.extend([("schema", "bulla.ca-serve/1"), ("event", event), ("time", &time)].map(|(k, v)| (k.to_owned(), json!(v))));
+        line.extend(
+            [("schema", "bulla.ca-serve/1"), ("event", event), ("time", &time)].map(|(k, v)| (k.to_owned(), json!(v))),
+        );
         let _ = writeln!(std::io::stdout(), "{}", json_line(&Value::Object(line)));
         return;
     }

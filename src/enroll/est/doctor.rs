@@ -121,14 +121,22 @@ impl Examination {
     fn tls(&mut self, now: Time) {
         const WHAT: &str = "the server";
         if !self.versions.contains(&TlsVersion::V1_3) {
-            self.warn("no-tls-1.3", WHAT, "does not speak TLS 1.3, and no request can be bound to its connection (RFC 9266)");
+            self.warn(
+                "no-tls-1.3",
+                WHAT,
+                "does not speak TLS 1.3, and no request can be bound to its connection (RFC 9266)",
+            );
         }
         if !self.versions.contains(&TlsVersion::V1_2) {
             self.warn("no-tls-1.2", WHAT, "does not speak TLS 1.2, which is all that older devices speak");
         }
         self.dates("the server's certificate", self.server.clone().first(), now);
         if !is_ordered(&self.server) {
-            self.warn("server-chain-order", "the server's chain", "is not in order, each certificate by the next (RFC 5246 section 7.4.2)");
+            self.warn(
+                "server-chain-order",
+                "the server's chain",
+                "is not in order, each certificate by the next (RFC 5246 section 7.4.2)",
+            );
         }
     }
 
@@ -158,10 +166,18 @@ impl Examination {
         };
         self.ca = certificates;
         if !self.ca.iter().any(Certificate::is_self_issued) {
-            self.error("no-root", WHAT, "has no root, which clients are to trust from then on (RFC 7030 section 4.1.3)");
+            self.error(
+                "no-root",
+                WHAT,
+                "has no root, which clients are to trust from then on (RFC 7030 section 4.1.3)",
+            );
         }
         if !is_ordered(&self.ca) {
-            self.warn("ca-chain-order", WHAT, "is not in order from the issuing CA to the root, as some clients take it");
+            self.warn(
+                "ca-chain-order",
+                WHAT,
+                "is not in order from the issuing CA to the root, as some clients take it",
+            );
         }
         for certificate in self.ca.clone() {
             self.dates(&format!("{WHAT}: {}", certificate.subject()), Some(&certificate), now);
@@ -189,7 +205,11 @@ impl Examination {
             }
             204 => self.operations.push(Operation::CsrAttributes),
             404 | 405 | 501 => {}
-            status => self.warn("csrattrs-status", WHAT, format!("is answered with {status}; 204 or 404 say that nothing is wanted")),
+            status => self.warn(
+                "csrattrs-status",
+                WHAT,
+                format!("is answered with {status}; 204 or 404 say that nothing is wanted"),
+            ),
         }
     }
 
