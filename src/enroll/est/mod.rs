@@ -21,6 +21,7 @@ use crate::net::{Method, TlsVersion};
 
 mod answer;
 mod attributes;
+mod authorization;
 mod body;
 mod client;
 mod multipart;
