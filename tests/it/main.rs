@@ -8,6 +8,7 @@ mod chains;
 mod conventions;
 mod credentials;
 mod enrolling;
+mod enrolling_remote;
 mod est_codec;
 mod factory;
 mod fixtures;
