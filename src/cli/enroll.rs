@@ -33,8 +33,7 @@ Examples:
   $ bulla enroll device.csr --profile idevid --ca acme -o device.pem
   $ bulla enroll --key firmware.key --profile firmware --cn \"Acme 2026\" --ca acme -o firmware.pem
   $ bulla enroll new.csr --profile idevid --supersede --reason superseded --ca acme -o new.pem
-  $ bulla enroll --key device.key --serial SN-42 --profile idevid --ca est://ca.example --trust roots.pem \\
-      --token-from env:TOKEN -o device.pem")]
+  $ bulla enroll device.csr --profile idevid --ca est://ca.acme.example --trust root.pem --token-from env:TOKEN -o device.pem")]
 pub struct Args {
     /// The certificate request; `-` is standard input
     #[arg(value_name = "CSR", required_unless_present_any = ["key", "server_keygen"],

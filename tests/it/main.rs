@@ -9,6 +9,7 @@ mod conventions;
 mod credentials;
 mod double;
 mod enrolling;
+mod enrolling_remote;
 mod est_codec;
 mod factory;
 mod fixtures;

@@ -8,7 +8,7 @@ use time::format_description::well_known::Rfc2822;
 use zeroize::Zeroizing;
 
 use super::body::{self, MediaType};
-use super::{Error, Note, Operation};
+use super::{Error, Note, Notes, Operation};
 use crate::files::printable;
 use crate::net::{Response, ServerName};
 use crate::x509::Time;
@@ -62,7 +62,7 @@ pub(super) fn body(
     doing: Operation,
     response: &Response,
     types: &[&'static str],
-    notes: &mut Vec<Note>,
+    notes: &mut Notes,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let wanted = types.first().copied().unwrap_or_default();
     match media_type(response) {
@@ -71,13 +71,13 @@ pub(super) fn body(
             let found = shortened(response.headers.get("Content-Type").unwrap_or_default());
             return Err(Error::Malformed { doing, why: format!("it is of type {found}, not {wanted}") });
         }
-        _ => notes.push(Note::MediaType { doing, wanted }),
+        _ => notes.add(Note::MediaType { doing, wanted }),
     }
     body::decode(&response.body).map_err(|why| Error::Malformed { doing, why: why.to_string() })
 }
 
 /// When to ask again (RFC 9110 section 10.2.3): in so many seconds, or at a date.
-pub(super) fn retry_after(response: &Response, now: Time, notes: &mut Vec<Note>) -> Duration {
+pub(super) fn retry_after(response: &Response, now: Time, notes: &mut Notes) -> Duration {
     let field = response.headers.get("Retry-After").map(str::trim);
     let said = match field {
         // More digits than a number of 64 bits has are more than a day, too.
@@ -89,11 +89,11 @@ pub(super) fn retry_after(response: &Response, now: Time, notes: &mut Vec<Note>)
         None => None,
     };
     let Some(said) = said else {
-        notes.push(Note::NoRetryAfter { seconds: USUAL_WAIT.as_secs() });
+        notes.add(Note::NoRetryAfter { seconds: USUAL_WAIT.as_secs() });
         return USUAL_WAIT;
     };
     if said > LONGEST_WAIT {
-        notes.push(Note::LongRetryAfter { said, seconds: LONGEST_WAIT.as_secs() });
+        notes.add(Note::LongRetryAfter { said, seconds: LONGEST_WAIT.as_secs() });
     }
     said.clamp(SHORTEST_WAIT, LONGEST_WAIT)
 }
@@ -141,7 +141,6 @@ mod tests {
     fn when_to_ask_again_is_bounded_on_both_sides() {
         let now = Time::from_unix_timestamp(784_111_777).unwrap();
         assert_eq!(rfc3339(now), "1994-11-06T08:49:37Z");
-        let mut notes = Vec::new();
         for (field, seconds, is_noted) in [
             (Some("120"), 120, false),
             (Some(" 7 "), 7, false),
@@ -163,9 +162,9 @@ mod tests {
                 Some(field) => response.with("Retry-After", field),
                 None => response,
             };
-            notes.clear();
+            let mut notes = Notes::default();
             let found = retry_after(&response, now, &mut notes);
-            assert_eq!((found.as_secs(), !notes.is_empty()), (seconds, is_noted), "{field:?}");
+            assert_eq!((found.as_secs(), !notes.0.is_empty()), (seconds, is_noted), "{field:?}");
         }
     }
 
@@ -235,13 +234,13 @@ mod tests {
                 Some(field) => response.with("Content-Type", field),
                 None => response,
             };
-            let mut notes = Vec::new();
+            let mut notes = Notes::default();
             let read = body(Operation::CaCertificates, &response, &types, &mut notes);
             assert_eq!(read.is_ok(), is_read, "{field:?}");
             assert!(read.is_err() || **read.unwrap() == *b"hallo");
-            assert_eq!(!notes.is_empty(), is_noted, "{field:?}");
+            assert_eq!(!notes.0.is_empty(), is_noted, "{field:?}");
         }
         let binary = Response::new(200).with("Content-Type", types[0]).body(vec![0x30, 0x82, 0x01]);
-        assert!(body(Operation::CaCertificates, &binary, &types, &mut Vec::new()).is_err());
+        assert!(body(Operation::CaCertificates, &binary, &types, &mut Notes::default()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{CsrAttributes, Error, MediaType, Note, Operation, ServerKey, Wrapping, answer};
+use super::{CsrAttributes, Error, MediaType, Note, Notes, Operation, ServerKey, Wrapping, answer};
 use crate::cms::SignedData;
 use crate::enroll::{self, Ask, Credential, Enroller, Occasion, Outcome, Pending, Token, Wishes, accept_for, leaf_for};
 use crate::files::{Document, Kind, to_base64};
@@ -33,7 +33,7 @@ pub struct Client {
     fetched: Option<Vec<Certificate>>,
     /// The binding of the connection over which the next request must go, where the server asked for it.
     bound_to: Option<[u8; 32]>,
-    notes: Vec<Note>,
+    notes: Notes,
 }
 
 /// What came of asking for a key.
@@ -85,13 +85,13 @@ impl Client {
         label: Option<String>,
         anchors: Option<Anchors>,
     ) -> Self {
-        let (connection, fetched, bound_to, notes) = (None, None, None, Vec::new());
+        let (connection, fetched, bound_to, notes) = (None, None, None, Notes::default());
         Self { transport, server, label, anchors, connection, fetched, bound_to, notes }
     }
 
-    /// What was odd about the server until now; taken away.
+    /// What was odd about the server since this was asked last, each once.
     pub fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
+        std::mem::take(&mut self.notes.0)
     }
 
     /// The CA's certificates in the server's order (RFC 7030 section 4.1.2), fetched once.
@@ -140,8 +140,8 @@ impl Client {
     /// Opens a private key of any form that servers send; RFC 7030 section 4.4.2 says PKCS#8.
     fn private_key(&mut self, doing: Operation, document: Document) -> Result<SoftwareKey, Error> {
         match document.kind {
-            Kind::Pkcs1Key => self.notes.push(Note::KeyForm { found: "PKCS#1" }),
-            Kind::Sec1Key => self.notes.push(Note::KeyForm { found: "SEC 1" }),
+            Kind::Pkcs1Key => self.notes.add(Note::KeyForm { found: "PKCS#1" }),
+            Kind::Sec1Key => self.notes.add(Note::KeyForm { found: "SEC 1" }),
             _ => {}
         }
         KeyFile::from_document(document).open(None).map_err(|why| malformed(doing, why))
@@ -249,7 +249,7 @@ impl Client {
         };
         let (binding, version) = (connection.peer().binding, connection.peer().version);
         if binding.is_none() {
-            self.notes.push(Note::NotBound { version });
+            self.notes.add(Note::NotBound { version });
         }
         self.connection = Some(connection);
         Ok(binding)
@@ -272,7 +272,7 @@ impl Enroller for Client {
             }
             204 | 404 | 405 | 501 => CsrAttributes::default(),
             401 | 403 => {
-                self.notes.push(Note::NoWishes { status: response.status });
+                self.notes.add(Note::NoWishes { status: response.status });
                 CsrAttributes::default()
             }
             _ => return Err(answer::refusal(DOING, &response).into()),

@@ -239,3 +239,15 @@ impl fmt::Display for Note {
         }
     }
 }
+
+/// Notes of one client, each once: a server that is asked for days is odd at every answer.
+#[derive(Debug, Default)]
+struct Notes(Vec<Note>);
+
+impl Notes {
+    fn add(&mut self, note: Note) {
+        if !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+}

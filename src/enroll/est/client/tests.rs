@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::*;
 use crate::cms::certs_only;
 use crate::enroll::est::tests::{Ca, name, now, request};
-use crate::enroll::{Flow, Unacceptable};
+use crate::enroll::est::{Responder, Served};
+use crate::enroll::{Authority, AuthorityError, Decision, Direct, Flow, Unacceptable};
 use crate::key::{Hash, KeyType};
-use crate::net::{Peer, TlsVersion};
+use crate::net::{Loopback, Peer, Service, TlsVersion};
 use crate::x509::{self, Profile, ProvenRequest, Variables, Wanted};
 
 /// A server of a script: what it answers, and what it was asked.
@@ -559,4 +560,113 @@ fn a_key_that_the_server_made_must_be_that_of_its_certificate() {
     }
     let (later, _) = generate(Response::new(202).with("Retry-After", "5"));
     assert!(matches!(later, Ok(Generated::Pending(_))));
+}
+
+/// An authority that issues the same for the same ask, as the law says, once it was asked often enough.
+struct Issuer {
+    ca: Ca,
+    issued: Mutex<Vec<(Vec<u8>, Certificate)>>,
+    waits: AtomicU8,
+}
+
+impl Authority for Issuer {
+    fn chain(&self) -> &Chain {
+        &self.ca.chain
+    }
+
+    fn submit(&self, asks: &[Ask<'_>], _: Time) -> Result<Vec<Decision>, AuthorityError> {
+        let decide = |ask: &Ask<'_>| {
+            if self.waits.load(Ordering::Relaxed) > 0 {
+                self.waits.fetch_sub(1, Ordering::Relaxed);
+                return Decision::Pending(Pending { id: Some(1), retry_after: Duration::from_secs(5) });
+            }
+            let mut issued = self.issued.lock().unwrap();
+            let key = ask.request.public_key().spki().to_vec();
+            let found = issued.iter().find(|(known, _)| *known == key).map(|(_, certificate)| certificate.clone());
+            let leaf = found.unwrap_or_else(|| self.ca.issue(ask.profile, ask.request));
+            issued.push((key, leaf.clone()));
+            let chain = [&[leaf], self.ca.chain.certificates()].concat();
+            Decision::Issued(Chain::new(chain).unwrap())
+        };
+        Ok(asks.iter().map(decide).collect())
+    }
+}
+
+struct Ends(Responder);
+
+impl Service for Ends {
+    fn respond(&self, request: &Request, peer: &Peer) -> Response {
+        self.0.respond(request, peer, now())
+    }
+}
+
+/// The law of every protocol, at the responder of this one, which wants requests bound to their connection.
+#[test]
+fn over_the_responder_comes_what_comes_directly() {
+    let Stage { ca, profile, key, request: direct } = Stage::new();
+    let root = ca.chain.certificates().last().unwrap().clone();
+    let issuer = Arc::new(Issuer { ca, issued: Mutex::default(), waits: AtomicU8::new(1) });
+    let served = Served { profile: profile.clone(), authority: issuer.clone() };
+    let responder = Arc::new(Ends(Responder::new(vec![served], true)));
+    let anchors = Anchors::new(vec![root]).unwrap();
+    let token =
+        Token { flow: Flow::Est, secret: "s3cret", user: Some("SN-1"), request: direct.public_key().fingerprint() };
+    let peer = Peer { address: None, certificates: Vec::new(), version: TlsVersion::V1_3, binding: Some([7; 32]) };
+    let client = |peer: Peer| {
+        let way = Loopback::new(responder.clone(), peer);
+        Client::new(Box::new(way), server(), Some(profile.name.clone()), Some(anchors.clone()))
+    };
+    let bound = |wishes: &Wishes| {
+        let wanted = Wanted { subject: name("serialNumber=SN-1"), ..Wanted::default() };
+        let wanted = wishes.add_to(wanted, &profile, false).unwrap();
+        x509::Request::new(&profile, &wanted, &key).unwrap().prove().unwrap()
+    };
+    let ask = |request| Ask {
+        request,
+        profile: &profile,
+        variables: Variables::NONE,
+        occasion: Occasion::New,
+        validity: None,
+        may_outlive: false,
+        credential: Credential::Token(&token),
+    };
+    let mut far = client(peer.clone());
+    let request = bound(&far.wishes().unwrap());
+    let waiting = far.enroll(&ask(&request), now()).unwrap();
+    assert!(matches!(waiting, Outcome::Pending(Pending { retry_after, .. }) if retry_after.as_secs() == 5));
+    let found = issued(far.enroll(&ask(&request), now()));
+    let mut near = Direct::new(AsAuthority(issuer.clone()), anchors.clone());
+    assert_eq!(found, issued(near.enroll(&ask(&direct), now())));
+    // Bound to no connection, or to another one, it is not taken.
+    let words = far.enroll(&ask(&direct), now()).unwrap_err().to_string();
+    assert!(words.contains("403: a request must be bound to its connection"), "{words}");
+    let mut other = client(Peer { binding: Some([8; 32]), ..peer.clone() });
+    let words = other.enroll(&ask(&request), now()).unwrap_err().to_string();
+    assert!(words.contains("403: the request is bound to another connection"), "{words}");
+
+    let mut known = client(Peer { certificates: vec![found.leaf().clone()], ..peer });
+    let request = bound(&known.wishes().unwrap());
+    let occasion = Occasion::Renew { certificate: found.leaf(), keep_key: true };
+    let chain = std::slice::from_ref(found.leaf());
+    let credential = Credential::Certificate { flow: Flow::Est, chain };
+    assert_eq!(issued(known.enroll(&Ask { occasion, credential, ..ask(&request) }, now())), found);
+    let Generated::Issued(made, chain) = known.generate(&Ask { credential, ..ask(&request) }, now()).unwrap() else {
+        panic!("pending")
+    };
+    assert_eq!(chain.leaf().spki(), made.public_key().spki());
+    assert_ne!(made.public_key(), key.public_key());
+    assert_eq!(known.take_notes(), []);
+}
+
+/// Lends an authority to [`Direct`].
+struct AsAuthority(Arc<Issuer>);
+
+impl Authority for AsAuthority {
+    fn chain(&self) -> &Chain {
+        self.0.chain()
+    }
+
+    fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
+        self.0.submit(asks, now)
+    }
 }
