@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bulla::ca::{Ca, Issuer, NewCa, NewIssuing, Root};
 use bulla::enroll::{Ask, Authority, Credential, Decision, Occasion};
 use bulla::key::{Hash, KeyType, Signer, SoftwareKey};
-use bulla::store::{Cursor, Filter, Ledger, Plan, Signed, SqliteStore, Standing, State, Store};
+use bulla::store::{Cursor, Filter, Ledger, Plan, Right, Signed, SqliteStore, Standing, State, Store};
 use bulla::x509::issue;
 use bulla::x509::{Certificate, Hierarchy, Name, Profile, ProvenRequest, Reason, Request, Time, Variables, Wanted};
 
@@ -283,6 +283,7 @@ impl Template {
             to_be_signed,
             standing: Standing::New,
             outlives_issuer: false,
+            right: Right::default(),
         };
         let certificate = if device < SMALL {
             let scheme = signer.public_key().key_type().usual_scheme();

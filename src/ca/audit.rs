@@ -51,7 +51,13 @@ impl Tally {
             Event::Adopt { certificates, sha256 } => self.adopted = Some((*certificates, sha256.clone())),
             Event::Revoke { serial, reason } => drop(self.revoked.insert(serial.clone(), reason.clone())),
             Event::Release { serial } => drop(self.revoked.remove(serial)),
-            Event::Issuer { .. } | Event::Crl { .. } => {}
+            Event::Issuer { .. }
+            | Event::Crl { .. }
+            | Event::Token { .. }
+            | Event::RevokeToken { .. }
+            | Event::Wait { .. }
+            | Event::Approve { .. }
+            | Event::Disapprove { .. } => {}
         }
         Ok(entry)
     }

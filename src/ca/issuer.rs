@@ -5,8 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use time::Duration;
 
+use super::group::{Failure, Group};
+use super::registrar::{Registrar, right_of, unauthorized};
 use super::{Error, Generation};
-use crate::enroll::{Ask, Authority, AuthorityError, Decision, Occasion, Refusal};
+use crate::enroll::{Ask, Authority, AuthorityError, Decision, Occasion, Pending, Refusal};
 use crate::key::{self, Signer};
 use crate::store::audit::Event;
 use crate::store::{self, Filter, Ledger, Plan, Reserved, Signed, Standing, State, Store};
@@ -23,16 +25,29 @@ const AHEAD: Duration = Duration::days(5 * 365);
 /// Longest subject in a line of the audit record about a refused request, in characters.
 const SUBJECT_LENGTH: usize = 256;
 
-/// The issuing CA of one hierarchy, with its key and the records.
+/// When it is worth asking again whether a request was approved: a person has to look at it, and a device at a bench should
+/// not wait for much longer than that takes.
+const APPROVAL_RETRY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// The plans of one slice of asks, the refusals that were decided before, and the time.
+type Reservation = (Vec<Plan>, Vec<Event>, Time);
+
+/// The issuing CA of one hierarchy, with its key and the records. Many threads may submit at once: each plans and signs for
+/// itself, and what several have to write goes into one transaction.
 pub struct Issuer {
     hierarchy: Hierarchy,
     generation: u32,
     chain: Chain,
-    /// The chains of the other generations, which issued what is found again.
-    others: Vec<Chain>,
+    /// The other generations, which issued what is found again.
+    others: Vec<Generation>,
     signer: Box<dyn Signer>,
     store: Mutex<Box<dyn Store>>,
+    /// The records over another connection, so that who looks something up does not wait for who writes.
+    reader: Mutex<Box<dyn Store>>,
+    reserving: Group<Reservation, Vec<Reserved>, store::Error>,
+    completing: Group<Vec<Signed>, Vec<Option<Vec<u8>>>, store::Error>,
     trusts_clock: bool,
+    registrar: Option<Registrar>,
 }
 
 impl Issuer {
@@ -40,12 +55,43 @@ impl Issuer {
     pub(super) fn new(
         hierarchy: Hierarchy,
         Generation { number, chain }: Generation,
-        others: Vec<Chain>,
+        others: Vec<Generation>,
         signer: Box<dyn Signer>,
-        store: Box<dyn Store>,
+        (store, reader): (Box<dyn Store>, Box<dyn Store>),
         trusts_clock: bool,
     ) -> Self {
-        Self { hierarchy, generation: number, chain, others, signer, store: Mutex::new(store), trusts_clock }
+        Self {
+            hierarchy,
+            generation: number,
+            chain,
+            others,
+            signer,
+            store: Mutex::new(store),
+            reader: Mutex::new(reader),
+            reserving: Group::new(),
+            completing: Group::new(),
+            trusts_clock,
+            registrar: None,
+        }
+    }
+
+    /// Lets it grant what is asked over the network; without, only the operator is served.
+    pub fn with_registrar(self, registrar: Registrar) -> Self {
+        Self { registrar: Some(registrar), ..self }
+    }
+
+    pub(super) fn registrar(&self) -> Option<&Registrar> {
+        self.registrar.as_ref()
+    }
+
+    /// Its hierarchy.
+    pub fn hierarchy(&self) -> Hierarchy {
+        self.hierarchy
+    }
+
+    /// Its name in the records.
+    pub(super) fn name(&self) -> &'static str {
+        self.hierarchy.name()
     }
 
     /// The issuing CA's certificate.
@@ -58,12 +104,24 @@ impl Issuer {
         self.chain.certificates().get(1)
     }
 
+    /// The numbers of the generations that have the key at work: one list is for what all of them issued.
+    pub(super) fn of_one_key(&self) -> Vec<u32> {
+        let own = self.certificate().spki();
+        let others = self.others.iter().filter(|other| other.chain.leaf().spki() == own).map(|other| other.number);
+        others.chain([self.generation]).collect()
+    }
+
     pub(super) fn signer(&self) -> &dyn Signer {
         self.signer.as_ref()
     }
 
     pub(super) fn ledger(&self) -> Ledger<'_> {
         Ledger { issuer: self.hierarchy.name(), signer: self.signer.as_ref() }
+    }
+
+    /// The records to look something up in: what is committed.
+    pub(super) fn reader(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn store(&self) -> MutexGuard<'_, Box<dyn Store>> {
@@ -80,7 +138,7 @@ impl Issuer {
         if self.trusts_clock {
             return Ok(());
         }
-        let head = self.store().head(self.hierarchy.name())?;
+        let head = self.reader().head(self.hierarchy.name())?;
         let last = head.and_then(|head| Time::from_unix_timestamp(head.time).ok());
         match last {
             Some(last) if now < last.saturating_sub(BEHIND) || now > last.saturating_add(AHEAD) => {
@@ -93,6 +151,10 @@ impl Issuer {
     /// Decides whether an ask may be granted, and plans its certificate. Everything that authorises stands here,
     /// before the signer.
     pub(super) fn plan(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Plan, Refusal>, Error> {
+        let grant = match self.authorise(ask, now)? {
+            Ok(grant) => grant,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let profile = ask.profile;
         let issuing = self.certificate();
         let issuer = self.hierarchy.name().to_owned();
@@ -128,6 +190,9 @@ impl Issuer {
             Ok(named) => named,
             Err(error) => return Ok(Err(Refusal::Names { why: error.to_string() })),
         };
+        if let Err(why) = grant.check(profile, &identity, &names, issuing.subject()) {
+            return Ok(Err(Refusal::Unauthorized(why)));
+        }
         let not_after = match ask.validity {
             Some(validity) => now.saturating_add(validity).min(no_expiry()),
             None => profile.not_after(now),
@@ -153,6 +218,7 @@ impl Issuer {
             to_be_signed,
             standing,
             outlives_issuer,
+            right: grant.right,
         }))
     }
 
@@ -169,7 +235,7 @@ impl Issuer {
             serial: Some(old.serial().to_vec()),
             ..Filter::default()
         };
-        let found = self.store().list(&filter, None, 1)?.pop();
+        let found = self.reader().list(&filter, None, 1)?.pop();
         let Some(record) = found
             .filter(|record| record.profile == ask.profile.name && record.certificate.as_deref() == Some(old.der()))
         else {
@@ -195,10 +261,10 @@ impl Issuer {
         Ok(Ok(()))
     }
 
-    fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
+    pub(super) fn decide(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, Error> {
         self.check_clock(now)?;
         let own = Filter { serial: Some(self.certificate().serial().to_vec()), ..Filter::default() };
-        if self.store().list(&own, None, 1)?.first().is_some_and(|own| own.revoked.is_some()) {
+        if self.reader().list(&own, None, 1)?.first().is_some_and(|own| own.revoked.is_some()) {
             return Err(Error::IssuingRevoked { issuer: self.hierarchy.name() });
         }
         let planned: Vec<Result<Plan, Refusal>> =
@@ -206,15 +272,14 @@ impl Issuer {
         let granted =
             planned.iter().zip(asks).filter_map(|(plan, ask)| Some((plan.as_ref().ok()?.clone(), ask.profile)));
         let (plans, profiles): (Vec<Plan>, Vec<&Profile>) = granted.unzip();
-        let refused = planned.iter().zip(asks).filter_map(|(plan, ask)| Some(refused(plan.as_ref().err()?, ask)));
-        let mut store = self.store();
+        let refused = planned.iter().zip(asks).filter_map(|(plan, ask)| refused(plan.as_ref().err()?, ask));
         // From here on every serial number and all bytes to be signed are on disk, and every decision.
-        let reserved = store.reserve(self.ledger(), &plans, refused.collect(), now)?;
-        let signed = self.sign_planned(&plans, &profiles, &reserved)?;
+        let reserved = self.reserve((plans, refused.collect(), now))?;
+        let plans = planned.iter().filter_map(|plan| plan.as_ref().ok());
+        let signed = self.sign_planned(plans, &profiles, &reserved)?;
+        let serials: Vec<Vec<u8>> = signed.iter().map(|signed| signed.serial.clone()).collect();
         // From here on every certificate is: no one is handed out before.
-        let recorded = if signed.is_empty() { Vec::new() } else { store.complete(&signed)? };
-        drop(store);
-        let recorded: HashMap<_, _> = signed.into_iter().map(|signed| signed.serial).zip(recorded).collect();
+        let recorded: HashMap<_, _> = serials.into_iter().zip(self.complete(signed)?).collect();
         let mut reserved = reserved.into_iter();
         let mut decide = |plan: Plan| {
             let identity = plan.identity;
@@ -240,18 +305,69 @@ impl Issuer {
                     serial: colon_hex(&serial),
                     why: "is the current one of the identity, and was issued for another renewal",
                 }),
+                Some(Reserved::Token(fault)) => {
+                    Decision::Refused(Refusal::Unauthorized(unauthorized(fault, &identity)))
+                }
+                Some(Reserved::Pending { id }) => {
+                    Decision::Pending(Pending { id: Some(id), retry_after: APPROVAL_RETRY })
+                }
+                Some(Reserved::Disapproved { id }) => Decision::Refused(Refusal::Disapproved { id }),
                 None => return Err(Error::Store(store::Error::NotPlanned { serial: plan.serial })),
             })
         };
         planned.into_iter().map(|plan| plan.map_or_else(|no| Ok(Decision::Refused(no)), &mut decide)).collect()
     }
 
+    /// Reserves plans, in one transaction with those of other threads.
+    fn reserve(&self, reservation: Reservation) -> Result<Vec<Reserved>, Error> {
+        // Strangers, of whom nothing is recorded, do not make the disk turn either.
+        if reservation.0.is_empty() && reservation.1.is_empty() {
+            return Ok(Vec::new());
+        }
+        let done = self.reserving.submit(reservation, |together| {
+            let counts: Vec<usize> = together.iter().map(|(plans, ..)| plans.len()).collect();
+            let (mut all, mut refused, mut now) = (Vec::new(), Vec::new(), Time::UNIX_EPOCH);
+            for (plans, events, time) in together {
+                all.extend(plans);
+                refused.extend(events);
+                now = now.max(time);
+            }
+            let mut reserved = self.store().reserve(self.ledger(), &all, refused, now)?.into_iter();
+            Ok(counts.into_iter().map(|count| reserved.by_ref().take(count).collect()).collect())
+        });
+        done.map_err(together)
+    }
+
+    /// Records certificates, in one transaction with those of other threads.
+    fn complete(&self, signed: Vec<Signed>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        if signed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let done = self.completing.submit(signed, |together| {
+            let counts: Vec<usize> = together.iter().map(Vec::len).collect();
+            let mut recorded = self.store().complete(&together.concat())?.into_iter();
+            Ok(counts.into_iter().map(|count| recorded.by_ref().take(count).collect()).collect())
+        });
+        done.map_err(together)
+    }
+
+    /// How many transactions reserved plans, and how many recorded certificates.
+    #[cfg(test)]
+    pub(super) fn transactions(&self) -> (u64, u64) {
+        (self.reserving.groups(), self.completing.groups())
+    }
+
     /// Signs what is planned, once for each serial number: a slice may hold the same ask twice.
-    fn sign_planned(&self, plans: &[Plan], profiles: &[&Profile], reserved: &[Reserved]) -> Result<Vec<Signed>, Error> {
+    fn sign_planned<'p>(
+        &self,
+        plans: impl Iterator<Item = &'p Plan>,
+        profiles: &[&Profile],
+        reserved: &[Reserved],
+    ) -> Result<Vec<Signed>, Error> {
         let scheme = self.signer.public_key().key_type().usual_scheme();
         let mut seen = HashSet::new();
         let mut signed = Vec::new();
-        for ((plan, profile), reservation) in plans.iter().zip(profiles).zip(reserved) {
+        for ((plan, profile), reservation) in plans.zip(profiles).zip(reserved) {
             let Reserved::Planned { serial, to_be_signed } = reservation else { continue };
             if seen.insert(serial) {
                 let differs = || Error::PlanDiffers { serial: colon_hex(serial) };
@@ -280,7 +396,11 @@ impl Issuer {
             let issuing = chain.leaf();
             issuing.subject() == leaf.issuer() && issuing.public_key().is_ok_and(|key| leaf.is_signed_by(&key))
         };
-        let chain = if self.others.is_empty() { None } else { self.others.iter().rev().find(issued_it) };
+        let chain = if self.others.is_empty() {
+            None
+        } else {
+            self.others.iter().map(|other| &other.chain).rev().find(issued_it)
+        };
         // The generation at work where it made it, since its certificate lasts longest.
         let chain = chain.filter(|_| !issued_it(&&self.chain)).unwrap_or(&self.chain);
         let mut certificates = vec![leaf];
@@ -289,13 +409,27 @@ impl Issuer {
     }
 }
 
-/// The line of the audit record about an ask that is refused without a look at the records.
-fn refused(refusal: &Refusal, ask: &Ask<'_>) -> Event {
-    Event::Refuse {
+/// The line of the audit record about an ask that is refused without a look at the records. There is none where it is not
+/// known who asked: anybody can reach a server, the record keeps every line for ever, and a stranger must not fill the disk
+/// with it. The server's log tells of those.
+fn refused(refusal: &Refusal, ask: &Ask<'_>) -> Option<Event> {
+    if matches!(refusal, Refusal::Unauthorized(why) if why.is_unknown()) {
+        return None;
+    }
+    Some(Event::Refuse {
         code: refusal.code().to_owned(),
         identity: ask.request.request().subject().to_string().chars().take(SUBJECT_LENGTH).collect(),
         profile: ask.profile.name.clone(),
         spki_sha256: ask.request.public_key().fingerprint().to_string(),
+        by: right_of(&ask.credential),
+    })
+}
+
+/// Why what several threads had to write was not written.
+fn together(failure: Failure<store::Error>) -> Error {
+    match failure {
+        Failure::Failed(error) => Error::Together(error),
+        Failure::Abandoned => Error::Abandoned,
     }
 }
 

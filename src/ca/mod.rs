@@ -20,26 +20,36 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::enroll::Refusal;
 use crate::files::{self, Creation, Output};
 use crate::key::{self, KeyFile, KeyRef, Signer};
+use crate::net;
 use crate::store::{self, OnWait, SqliteStore, Store};
 use crate::x509::verify::{self, Anchors};
 use crate::x509::{self, Chain, Hierarchy, Time, rfc3339};
 
 mod audit;
+mod group;
 mod issuer;
+mod listener;
 mod new;
+mod registrar;
 mod revocation;
+mod rights;
 #[cfg(test)]
 mod tests;
 
 pub use audit::{Audited, check_exported};
 pub use issuer::Issuer;
+pub use listener::{Clock, Listener, is_due, own_identity};
 pub use new::{Importing, NewCa, NewIssuing, Protection, Root};
+pub use registrar::Registrar;
 pub use revocation::RevocationList;
+pub use rights::{NewToken, check_token_name};
 
 const SETTINGS: &str = "ca.json";
 const RECORDS: &str = "ca.db";
@@ -212,14 +222,15 @@ impl Ca {
         // Before anything is planned: a root that was put in place of ours would be found when all is signed.
         new::check_chain(chain, chain.leaf().not_before())?;
         let mut store = self.store()?;
-        let others: Vec<Chain> = others.into_iter().map(|generation| generation.chain).collect();
         // Records whose audit another CA's key signed are not this CA's.
         if let Some(head) = store.head(hierarchy.name())? {
-            let keys: Result<Vec<_>, _> = others.iter().chain([chain]).map(|chain| chain.leaf().public_key()).collect();
+            let chains = others.iter().map(|other| &other.chain).chain([chain]);
+            let keys: Result<Vec<_>, _> = chains.map(|chain| chain.leaf().public_key()).collect();
             let issuer = hierarchy.name().to_owned();
             head.verify(&keys?).map_err(|fault| Error::Store(store::Error::Audit { issuer, fault }))?;
         }
-        Ok(Issuer::new(hierarchy, own, others, signer, Box::new(store), self.trusts_clock))
+        let stores = (Box::new(store) as Box<dyn Store>, Box::new(self.store()?) as Box<dyn Store>);
+        Ok(Issuer::new(hierarchy, own, others, signer, stores, self.trusts_clock))
     }
 
     /// Opens the records.
@@ -279,6 +290,10 @@ pub enum Error {
     Certificate(x509::Error),
     /// The records could not be read or written.
     Store(store::Error),
+    /// The records could not be written, with what several threads had to write.
+    Together(Arc<store::Error>),
+    /// The thread that wrote the records for several ended before it had.
+    Abandoned,
     /// The folder is not a CA.
     NotACa { folder: PathBuf },
     /// The CA has no such hierarchy.
@@ -311,6 +326,18 @@ pub enum Error {
     PlanDiffers { serial: String },
     /// No certificate on record is meant.
     NoSuchCertificate,
+    /// The CA does not certify its own listener.
+    OwnCertificate { refusal: Option<Refusal> },
+    /// The listener's key cannot be used, or it cannot listen.
+    Net(net::Error),
+    /// A token is asked for a profile that the issuer does not issue.
+    NotServed { profile: String, issuer: String },
+    /// No token of the issuer is called so.
+    NoSuchToken { token: String },
+    /// No request to the issuer has this number.
+    NoSuchRequest { id: u64 },
+    /// A request is decided about whose certificate is planned or issued.
+    RequestGranted { id: u64 },
     /// An exported audit record could not be read.
     Export { source: std::io::Error },
 }
@@ -322,6 +349,8 @@ impl fmt::Display for Error {
             Self::Key(error) => error.fmt(f),
             Self::Certificate(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Together(error) => error.fmt(f),
+            Self::Abandoned => f.write_str("the records were not written: what was to write them came to an end"),
             Self::NotACa { folder } => write!(f, "{} is not a CA folder", files::shown(folder)),
             Self::NoHierarchy { folder, hierarchy } => {
                 write!(f, "the CA {} has no issuer {}", files::shown(folder), hierarchy.name())
@@ -364,6 +393,17 @@ impl fmt::Display for Error {
                 write!(f, "the plan of the certificate with serial {serial} was changed in the records")
             }
             Self::NoSuchCertificate => f.write_str("the CA has no such certificate on record"),
+            Self::OwnCertificate { refusal: Some(refusal) } => {
+                write!(f, "the CA does not certify its own listener: {refusal}")
+            }
+            Self::OwnCertificate { refusal: None } => f.write_str("the CA does not certify its own listener"),
+            Self::Net(error) => error.fmt(f),
+            Self::NotServed { profile, issuer } => {
+                write!(f, "the issuer {issuer} does not issue profile {}", files::printable(profile))
+            }
+            Self::NoSuchToken { token } => write!(f, "the CA has no token {}", files::printable(token)),
+            Self::NoSuchRequest { id } => write!(f, "the CA has no request {id}"),
+            Self::RequestGranted { id } => write!(f, "the certificate of request {id} is issued"),
             Self::Export { source } => write!(f, "cannot read the audit record: {}", files::reason(source)),
         }
     }
@@ -376,7 +416,9 @@ impl std::error::Error for Error {
             Self::Key(error) => error.source(),
             Self::Certificate(error) => error.source(),
             Self::Store(error) => error.source(),
+            Self::Together(error) => error.source(),
             Self::Settings { source, .. } => Some(source),
+            Self::Net(error) => error.source(),
             _ => None,
         }
     }
@@ -404,6 +446,12 @@ impl From<x509::Error> for Error {
             x509::Error::Key(error) => Self::Key(error),
             error => Self::Certificate(error),
         }
+    }
+}
+
+impl From<net::Error> for Error {
+    fn from(error: net::Error) -> Self {
+        Self::Net(error)
     }
 }
 

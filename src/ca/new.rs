@@ -10,7 +10,7 @@ use super::{Ca, Error, RECORDS, SCHEMA, SETTINGS, Settings, file_of, write};
 use crate::files::{self, Document, Kind};
 use crate::key::{KeyType, Passphrase, Signer, SoftwareKey, Wrapping};
 use crate::store::audit::Event;
-use crate::store::{Filter, Ledger, Plan, Reserved, Signed, SqliteStore, Standing, Store};
+use crate::store::{Filter, Ledger, Plan, Reserved, Right, Signed, SqliteStore, Standing, Store};
 use crate::x509::issue::{self, Serial};
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{self, Certificate, Chain, Hierarchy, Name, Names, Profile, Request, Role, Time, Variables, Wanted};
@@ -413,6 +413,7 @@ fn register(
         to_be_signed: certificate.to_be_signed().to_vec(),
         standing,
         outlives_issuer: false,
+        right: Right::default(),
     };
     if let [Reserved::Planned { serial, .. }] = store.reserve(ledger, &[plan], Vec::new(), now)?.as_slice() {
         store.complete(&[Signed { serial: serial.clone(), certificate: certificate.der().to_vec() }])?;

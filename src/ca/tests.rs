@@ -10,6 +10,8 @@ use crate::key::{KeyType, Passphrase, SoftwareKey};
 use crate::store::{Filter, Record, Revoked, State};
 use crate::x509::{Certificate, CertificateList, Name, Profile, ProvenRequest, Reason, Request, Variables, Wanted};
 
+mod rights;
+
 fn now() -> Time {
     Time::from_unix_timestamp(1_800_000_000).unwrap()
 }

@@ -280,6 +280,8 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::Key(error) => of_key(error),
         ca::Error::Certificate(error) => of_certificate(error),
         ca::Error::Store(error) => of_store(error),
+        ca::Error::Together(error) => of_store(error),
+        ca::Error::Abandoned => (7, "abandoned", Some("try again"), true),
         ca::Error::NotACa { .. } => {
             (1, "not-a-ca", Some("make one: bulla ca init DIR --name NAME --no-passphrase"), false)
         }
@@ -302,7 +304,15 @@ fn of_ca(error: &ca::Error) -> Class {
         }
         ca::Error::NoSuchVariable { .. } => (2, "usage", None, false),
         ca::Error::NoSuchCertificate => (1, "no-such-certificate", Some("see bulla ca list CA"), false),
+        ca::Error::NotServed { .. } => (1, "profile-not-served", None, false),
+        ca::Error::NoSuchToken { .. } => (1, "no-such-token", Some("see bulla ca token list CA"), false),
+        ca::Error::NoSuchRequest { .. } => (1, "no-such-request", Some("see bulla ca approve CA --list"), false),
+        ca::Error::RequestGranted { .. } => (1, "request-granted", Some("to undo that, see bulla revoke"), false),
         ca::Error::Export { .. } => (1, "cannot-read", None, false),
+        ca::Error::OwnCertificate { .. } => {
+            (1, "own-certificate", Some("give the listener one: --tls-cert FILE --tls-key KEY"), false)
+        }
+        ca::Error::Net(error) => of_net(error),
         ca::Error::Schema { .. } => (1, "schema", Some("use the version of bulla that made it, or a newer one"), false),
         ca::Error::Clock { .. } => (1, "clock", Some("set the clock of this machine"), false),
     }

@@ -163,6 +163,12 @@ fn deliver(written: io::Result<()>) -> Result<(), crate::files::Error> {
     }
 }
 
+/// The time, in whole seconds.
+fn now() -> Time {
+    let now = Time::now_utc();
+    now.replace_nanosecond(0).unwrap_or(now)
+}
+
 /// Runs the program: the whole of `main`.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -174,12 +180,7 @@ pub fn main() -> ExitCode {
         Color::Always => anstream::ColorChoice::Always.write_global(),
         Color::Never => anstream::ColorChoice::Never.write_global(),
     }
-    let now = Time::now_utc();
-    let context = Context {
-        now: now.replace_nanosecond(0).unwrap_or(now),
-        format: cli.global.format,
-        progress: cli.global.progress,
-    };
+    let context = Context { now: now(), format: cli.global.format, progress: cli.global.progress };
     let done = match cli.command {
         Command::Keygen(args) => keygen::run(args, &context),
         Command::Csr(args) => csr::run(args, &context),

@@ -210,12 +210,16 @@ pub enum Unauthorized {
     NotServed { profile: String },
     /// The certificate shown is not one that this CA takes for this.
     Certificate { why: String },
+    /// The certificate shown is of nobody that this CA knows.
+    UnknownCertificate { why: String },
+    /// What only the CA's operator may say was asked for over the network.
+    OperatorOnly { what: &'static str },
 }
 
 impl Unauthorized {
     /// Whether it is not known who asks; else that is known, and it is not for them.
     pub fn is_unknown(&self) -> bool {
-        matches!(self, Self::Missing | Self::UnknownToken)
+        matches!(self, Self::Missing | Self::UnknownToken | Self::UnknownCertificate { .. })
     }
 
     fn code(&self) -> &'static str {
@@ -231,6 +235,8 @@ impl Unauthorized {
             Self::OtherName { .. } => "other-name",
             Self::NotServed { .. } => "not-served",
             Self::Certificate { .. } => "certificate",
+            Self::UnknownCertificate { .. } => "unknown-certificate",
+            Self::OperatorOnly { .. } => "operator-only",
         }
     }
 }
@@ -252,7 +258,10 @@ impl fmt::Display for Unauthorized {
                 write!(f, "the credential of {identity} does not cover the name {name}")
             }
             Self::NotServed { profile } => write!(f, "profile {profile} is not served here"),
-            Self::Certificate { why } => write!(f, "the client certificate is not accepted: {why}"),
+            Self::Certificate { why } | Self::UnknownCertificate { why } => {
+                write!(f, "the client certificate is not accepted: {why}")
+            }
+            Self::OperatorOnly { what } => write!(f, "only the CA's operator says {what}"),
         }
     }
 }

@@ -34,13 +34,39 @@ pub enum Event {
     /// An issuing CA got a certificate from the CA above it, with whose key at hand it was made.
     IssueCa(Planned),
     /// A request was refused.
-    Refuse { code: String, identity: String, profile: String, spki_sha256: String },
+    Refuse {
+        code: String,
+        identity: String,
+        profile: String,
+        spki_sha256: String,
+        /// By which right it was asked for over the network; absent where the operator asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A certificate was revoked, or put on hold.
     Revoke { serial: String, reason: String },
     /// A certificate that was on hold is valid again.
     Release { serial: String },
     /// A revocation list was numbered, and will be signed.
     Crl { generation: u32, number: u64, revoked: u64, next_update: String },
+    /// A token was made.
+    Token {
+        token: String,
+        flow: String,
+        profile: String,
+        identity: String,
+        names: Vec<String>,
+        uses: u32,
+        until: String,
+    },
+    /// A token was taken back.
+    RevokeToken { token: String },
+    /// A request was taken, and waits for approval.
+    Wait { request: u64, identity: String, profile: String, claim: String, by: String },
+    /// A request that waits was approved.
+    Approve { request: u64 },
+    /// A request that waits was refused.
+    Disapprove { request: u64 },
 }
 
 /// What is recorded of a certificate before it is signed.
@@ -59,6 +85,9 @@ pub struct Planned {
     /// Set where the certificate was allowed to outlive its issuer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outlives_issuer: bool,
+    /// By which right it was asked for over the network, as `token 1a2b3c4d`; absent where the operator asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// One line of the record.
@@ -349,6 +378,7 @@ mod tests {
             identity: "a\u{1b}[2J\u{202e}\n".to_owned(),
             profile: String::new(),
             spki_sha256: String::new(),
+            by: None,
         };
         let (line, extent) = Extent::default().append("device", event.clone(), now());
         assert!(line.chars().all(crate::files::is_printable), "{line}");

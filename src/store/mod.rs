@@ -6,6 +6,7 @@
 //! * An identity has at most one *current* certificate of a profile. A renewal, a revocation or the end of its time
 //!   makes it a past one.
 //! * Every decision is a line of the [`audit`] record, written in the transaction that takes it.
+//! * A token is redeemed in the transaction that plans the certificate, and what waits for approval is approved there too.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,9 +17,11 @@ use crate::x509::{Reason, Revocation, Time, colon_hex};
 
 pub mod audit;
 mod lock;
+mod rights;
 mod sqlite;
 
 pub use lock::OnWait;
+pub use rights::{Decided, Redeem, Right, Token, TokenFault, TokenId, Waiting, WaitingState};
 pub use sqlite::SqliteStore;
 
 use audit::{Event, Head};
@@ -57,6 +60,8 @@ pub struct Plan {
     pub standing: Standing,
     /// Set where the certificate is allowed to outlive its issuer.
     pub outlives_issuer: bool,
+    /// By which right it is asked for.
+    pub right: Right,
 }
 
 /// What a new certificate may take the place of.
@@ -97,6 +102,12 @@ pub enum Reserved {
     OnHold { serial: Vec<u8> },
     /// What is to be renewed is not the identity's current certificate.
     NotCurrent { serial: Vec<u8> },
+    /// The token does not allow it.
+    Token(TokenFault),
+    /// Somebody has to approve it first.
+    Pending { id: u64 },
+    /// Somebody looked at it, and said no.
+    Disapproved { id: u64 },
 }
 
 /// What became of a certificate that was asked to be revoked.
@@ -266,6 +277,25 @@ pub trait Store: Send {
     /// The number is the larger of the last one's successor and the time in Unix seconds: a CA that is brought back
     /// from a backup does not number a list below one that is out already.
     fn plan_crl(&mut self, ledger: Ledger<'_>, generations: &[u32], dates: (Time, Time)) -> Result<CrlPlan, Error>;
+
+    /// Records a token. `false` where one is called alike: it is not recorded, and another secret is to be made.
+    fn add_token(&mut self, ledger: Ledger<'_>, token: &Token, now: Time) -> Result<bool, Error>;
+
+    /// Finds a token by the SHA-256 of its secret.
+    fn token(&mut self, sha256: &[u8]) -> Result<Option<Token>, Error>;
+
+    /// Lists tokens, of one issuer or of all, behind the one with the number `after`, at most `limit`.
+    fn tokens(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Token>, Error>;
+
+    /// Takes a token of the ledger's issuer back; one that was taken back already stays so. `None` where there is none.
+    fn revoke_token(&mut self, ledger: Ledger<'_>, token: TokenId, now: Time) -> Result<Option<Token>, Error>;
+
+    /// Lists the requests that wait for approval, of one issuer or of all, behind the one with the number `after`, at most
+    /// `limit`.
+    fn waiting(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Waiting>, Error>;
+
+    /// Approves a request of the ledger's issuer, or refuses it, until its certificate is planned.
+    fn decide_request(&mut self, ledger: Ledger<'_>, id: u64, approve: bool, now: Time) -> Result<Decided, Error>;
 
     /// Records one more event.
     fn record(&mut self, ledger: Ledger<'_>, event: Event, now: Time) -> Result<(), Error>;

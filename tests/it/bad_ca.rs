@@ -108,7 +108,7 @@ fn a_ca_of_a_newer_version_is_left_alone() {
     // The database header's user version (https://www.sqlite.org/fileformat.html section 1.3.13).
     records[60..64].copy_from_slice(&99_u32.to_be_bytes());
     lab.write("acme/ca.db", records);
-    let run = lab.refuses(ENROLL, 1, "acme/ca.db have schema 99, and this version knows schemas up to 2");
+    let run = lab.refuses(ENROLL, 1, "acme/ca.db have schema 99, and this version knows schemas up to 3");
     assert!(run.stderr.contains("hint: use a newer version of bulla"), "{}", run.stderr);
 }
 

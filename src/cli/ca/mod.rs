@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod list;
 mod renew_issuing;
+//mod serve;
 
 pub use list::SelectionArgs;
 
@@ -30,6 +31,7 @@ enum Command {
     Crl(crl::Args),
     Audit(audit::Args),
     Backup(backup::Args),
+    //Serve(serve::Args),
 }
 
 pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
@@ -41,5 +43,6 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitCode> {
         Command::Crl(args) => crl::run(&args, context),
         Command::Audit(args) => audit::run(&args, context),
         Command::Backup(args) => backup::run(&args, context),
+        //Command::Serve(args) => serve::run(&args, context),
     }
 }

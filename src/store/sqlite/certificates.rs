@@ -5,10 +5,13 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, params_f
 
 use super::Trouble;
 use super::journal::Journal;
+use super::rights::{self, Use};
 use crate::files::to_hex;
 use crate::key::Hash;
 use crate::store::audit::{Event, Planned};
-use crate::store::{CrlPlan, Cursor, Error, Filter, Plan, Record, Reserved, Revoked, Signed, Standing, State};
+use crate::store::{
+    CrlPlan, Cursor, Error, Filter, Plan, Record, Reserved, Revoked, Signed, Standing, State, TokenFault, WaitingState,
+};
 use crate::x509::{Reason, Revocation, Time, colon_hex, rfc3339};
 
 /// What a reservation needs to know about the current certificate of an identity.
@@ -38,34 +41,97 @@ pub(super) fn reserve(
     plan: &Plan,
     now: Time,
 ) -> Result<Reserved, Trouble> {
-    let found = find(transaction, journal.issuer(), plan, now)?;
-    let current = match found {
-        Found::Answer(answer) => {
-            if let Some(code) = refusal(&answer) {
-                journal.append(Event::Refuse {
-                    code: code.to_owned(),
-                    identity: plan.identity.clone(),
-                    profile: plan.profile.clone(),
-                    spki_sha256: to_hex(&plan.spki_sha256),
-                })?;
-            }
-            return Ok(answer);
-        }
-        Found::Free(current) => current,
+    let reserved = match decide(transaction, journal, plan, now)? {
+        Verdict::Answer(answer) => answer,
+        Verdict::Plan(replaced) => record_plan(transaction, journal, plan, replaced, now)?,
     };
-    if let Some(current) = current {
-        let reason = match plan.standing {
-            Standing::Supersede(reason) => Some(reason),
-            // A signature may have been made, and lost.
-            _ => current.is_stale(plan).then_some(Reason::Superseded),
-        };
-        match reason {
-            Some(reason) if current.not_after >= now.unix_timestamp() => {
-                retire(transaction, current.id, Some((now, reason)))?;
-                let reason = reason.to_string();
-                journal.append(Event::Revoke { serial: colon_hex(&current.serial), reason })?;
+    if let Some(code) = refusal(&reserved) {
+        journal.append(Event::Refuse {
+            code: code.to_owned(),
+            identity: plan.identity.clone(),
+            profile: plan.profile.clone(),
+            spki_sha256: to_hex(&plan.spki_sha256),
+            by: plan.right.by.clone(),
+        })?;
+    }
+    Ok(reserved)
+}
+
+enum Verdict {
+    /// The plan is answered by what is there.
+    Answer(Reserved),
+    /// The plan is to be recorded, and takes this place.
+    Plan(Option<Replaced>),
+}
+
+/// Decides about a plan: by the token, by what the identity and the key have, and by whoever has to approve. The token is
+/// redeemed where something is issued for it, or waits to be.
+fn decide(
+    transaction: &Transaction<'_>,
+    journal: &mut Journal<'_>,
+    plan: &Plan,
+    now: Time,
+) -> Result<Verdict, Trouble> {
+    let answer = |reserved| Ok(Verdict::Answer(reserved));
+    let used = match &plan.right.redeem {
+        None => None,
+        Some(redeem) => match Use::of(transaction, journal.issuer(), plan, redeem, now)? {
+            Ok(used) => Some(used),
+            Err(fault) => return answer(Reserved::Token(fault)),
+        },
+    };
+    let redeem = |serial| used.as_ref().map_or(Ok(()), |used| used.record(transaction, serial, now));
+    let replaced = match find(transaction, journal.issuer(), plan, used.as_ref(), now)? {
+        Found::Same(current) => {
+            redeem(Some(current.serial.as_slice()))?;
+            return answer(match current.certificate {
+                Some(certificate) => Reserved::Issued { certificate },
+                None => Reserved::Planned { serial: current.serial, to_be_signed: current.to_be_signed },
+            });
+        }
+        Found::Obstacle(obstacle) => return answer(obstacle),
+        Found::Free(replaced) => replaced,
+    };
+    // What takes the place of what the same request got goes on with that; all else is something new.
+    let goes_on = match (&used, &replaced) {
+        (Some(used), Some(replaced)) => replaced.reason.is_some() && used.got(&replaced.current.serial),
+        _ => false,
+    };
+    if let (Some(used), false) = (&used, goes_on)
+        && let Err(fault) = used.may_plan()
+    {
+        return answer(Reserved::Token(fault));
+    }
+    if let (Some(claim), false) = (&plan.right.approval, goes_on) {
+        let request = rights::request_of(transaction, journal, plan, claim, now)?;
+        match request.state {
+            WaitingState::Approved => rights::set_state(transaction, request.id, WaitingState::Granted, now)?,
+            WaitingState::Refused => return answer(Reserved::Disapproved { id: request.id }),
+            WaitingState::Waiting | WaitingState::Granted => {
+                redeem(None)?;
+                return answer(Reserved::Pending { id: request.id });
             }
-            _ => retire(transaction, current.id, None)?,
+        }
+    }
+    match &used {
+        Some(used) if goes_on => used.move_to(transaction, &plan.serial)?,
+        _ => redeem(Some(plan.serial.as_slice()))?,
+    }
+    Ok(Verdict::Plan(replaced))
+}
+
+/// Records a plan, and makes what it takes the place of a past one.
+fn record_plan(
+    transaction: &Transaction<'_>,
+    journal: &mut Journal<'_>,
+    plan: &Plan,
+    replaced: Option<Replaced>,
+    now: Time,
+) -> Result<Reserved, Trouble> {
+    if let Some(Replaced { current, reason }) = replaced {
+        retire(transaction, current.id, reason.map(|reason| (now, reason)))?;
+        if let Some(reason) = reason {
+            journal.append(Event::Revoke { serial: colon_hex(&current.serial), reason: reason.to_string() })?;
         }
     }
     insert(transaction, journal.issuer(), plan, now)?;
@@ -82,49 +148,65 @@ pub(super) fn reserve(
             _ => None,
         },
         outlives_issuer: plan.outlives_issuer,
+        by: plan.right.by.clone(),
     };
     journal.append(if plan.generation == 0 { Event::IssueCa(planned) } else { Event::Issue(planned) })?;
     Ok(Reserved::Planned { serial: plan.serial.clone(), to_be_signed: plan.to_be_signed.clone() })
 }
 
 enum Found {
-    /// The plan is answered by what is there.
-    Answer(Reserved),
-    /// The plan may be recorded; the certificate whose place it takes goes into the past.
-    Free(Option<Current>),
+    /// An earlier ask for the same: its plan, or its certificate.
+    Same(Current),
+    /// What stands in the way.
+    Obstacle(Reserved),
+    /// The plan may be recorded.
+    Free(Option<Replaced>),
 }
 
-fn find(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -> rusqlite::Result<Found> {
-    let answer = |reserved| Ok(Found::Answer(reserved));
-    let current = current(transaction, issuer, plan)?;
-    if let Some(current) = &current
-        && current.not_after >= now.unix_timestamp()
-    {
-        let serial = current.serial.clone();
-        let is_same_key = current.spki_sha256 == plan.spki_sha256;
-        let is_same_ask = match &plan.standing {
-            Standing::Renew { serial } => is_same_key && current.renews.as_ref() == Some(serial),
-            _ => is_same_key,
-        };
-        let is_to_go = match &plan.standing {
-            _ if is_same_ask && current.is_stale(plan) => true,
-            Standing::New => false,
-            Standing::Supersede(_) => !is_same_key,
-            Standing::Renew { serial } => current.serial == *serial,
-        };
-        if current.is_on_hold && !matches!(plan.standing, Standing::Supersede(_)) {
-            return answer(Reserved::OnHold { serial });
+/// What goes into the past when a plan takes its place.
+struct Replaced {
+    current: Current,
+    /// Why it is revoked; `None` where it stays valid until its end, or has ended.
+    reason: Option<Reason>,
+}
+
+fn find(
+    transaction: &Transaction<'_>,
+    issuer: &str,
+    plan: &Plan,
+    used: Option<&Use>,
+    now: Time,
+) -> rusqlite::Result<Found> {
+    let obstacle = |reserved| Ok(Found::Obstacle(reserved));
+    let mut replaced = None;
+    match (current(transaction, issuer, plan)?, &plan.standing) {
+        (Some(current), standing) if current.not_after >= now.unix_timestamp() => {
+            let serial = current.serial.clone();
+            let is_same_key = current.spki_sha256 == plan.spki_sha256;
+            let is_same_ask = match standing {
+                Standing::Renew { serial } => is_same_key && current.renews.as_ref() == Some(serial),
+                _ => is_same_key,
+            };
+            if current.is_on_hold && !matches!(standing, Standing::Supersede(_)) {
+                return obstacle(Reserved::OnHold { serial });
+            }
+            let reason = match standing {
+                Standing::Supersede(reason) if !is_same_key || current.is_stale(plan) => Some(*reason),
+                // A signature may have been made, and lost.
+                _ if is_same_ask && current.is_stale(plan) => Some(Reason::Superseded),
+                Standing::Renew { serial } if current.serial == *serial => {
+                    current.is_stale(plan).then_some(Reason::Superseded)
+                }
+                _ if is_same_ask => return Ok(Found::Same(current)),
+                Standing::New if used.is_some_and(|used| used.may_supersede(&serial)) => Some(Reason::Superseded),
+                Standing::Renew { .. } => return obstacle(Reserved::NotCurrent { serial }),
+                _ => return obstacle(Reserved::IdentityTaken { serial }),
+            };
+            replaced = Some(Replaced { current, reason });
         }
-        if !is_to_go {
-            return answer(match (is_same_ask, &plan.standing, &current.certificate) {
-                (true, _, Some(certificate)) => Reserved::Issued { certificate: certificate.clone() },
-                (true, _, None) => Reserved::Planned { serial, to_be_signed: current.to_be_signed.clone() },
-                (false, Standing::Renew { .. }, _) => Reserved::NotCurrent { serial },
-                (false, ..) => Reserved::IdentityTaken { serial },
-            });
-        }
-    } else if let Standing::Renew { serial } = &plan.standing {
-        return answer(Reserved::NotCurrent { serial: serial.clone() });
+        (_, Standing::Renew { serial }) => return obstacle(Reserved::NotCurrent { serial: serial.clone() }),
+        (Some(current), _) => replaced = Some(Replaced { current, reason: None }),
+        (None, _) => {}
     }
     let mut statement = transaction.prepare_cached(
         "SELECT identity, serial, reason FROM certificate
@@ -134,19 +216,28 @@ fn find(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -> 
     while let Some(row) = rows.next()? {
         let (identity, serial): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
         if row.get::<_, Option<u8>>(2)? == Some(Reason::KeyCompromise.code()) {
-            return answer(Reserved::KeyCompromised { serial });
+            return obstacle(Reserved::KeyCompromised { serial });
         }
         if identity != plan.identity {
-            return answer(Reserved::KeyTaken { identity, serial });
+            return obstacle(Reserved::KeyTaken { identity, serial });
         }
     }
-    Ok(Found::Free(current))
+    Ok(Found::Free(replaced))
 }
 
 /// The code under which a refusal is recorded; `None` for what is no refusal.
 fn refusal(reserved: &Reserved) -> Option<&'static str> {
     match reserved {
-        Reserved::Planned { .. } | Reserved::Issued { .. } => None,
+        Reserved::Planned { .. } | Reserved::Issued { .. } | Reserved::Pending { .. } => None,
+        // The decision is on record; a device that asks again makes no new one.
+        Reserved::Disapproved { .. } => None,
+        Reserved::Token(TokenFault::Unknown) => Some("unknown-token"),
+        Reserved::Token(TokenFault::Expired { .. }) => Some("token-expired"),
+        Reserved::Token(TokenFault::Revoked { .. }) => Some("token-revoked"),
+        Reserved::Token(TokenFault::UsedUp { .. }) => Some("token-used"),
+        Reserved::Token(TokenFault::OtherFlow { .. }) => Some("token-flow"),
+        Reserved::Token(TokenFault::OtherProfile { .. }) => Some("token-profile"),
+        Reserved::Token(TokenFault::OtherIdentity { .. }) => Some("other-identity"),
         Reserved::IdentityTaken { .. } => Some("identity-taken"),
         Reserved::KeyTaken { .. } => Some("key-taken"),
         Reserved::KeyCompromised { .. } => Some("key-compromised"),

@@ -10,12 +10,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use super::audit::{Event, Head};
 use super::lock::{self, Lock, OnWait};
-use super::{CrlPlan, Cursor, Error, Filter, Ledger, Plan, Record, Reserved, Revoked, Signed, Store};
+use super::{
+    CrlPlan, Cursor, Decided, Error, Filter, Ledger, Plan, Record, Reserved, Revoked, Signed, Store, Token, TokenId,
+    Waiting,
+};
 use crate::files::{self, Creation, Output};
 use crate::x509::{Reason, Time};
 
 mod certificates;
 mod journal;
+mod rights;
 mod schema;
 
 use journal::Journal;
@@ -250,6 +254,30 @@ impl Store for SqliteStore {
         self.decide(ledger, dates.0, |transaction, journal| {
             certificates::plan_crl(transaction, journal, generations, dates)
         })
+    }
+
+    fn add_token(&mut self, ledger: Ledger<'_>, token: &Token, now: Time) -> Result<bool, Error> {
+        self.decide(ledger, now, |transaction, journal| rights::add_token(transaction, journal, token))
+    }
+
+    fn token(&mut self, sha256: &[u8]) -> Result<Option<Token>, Error> {
+        self.read(|connection| rights::token_of(connection, sha256))
+    }
+
+    fn tokens(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Token>, Error> {
+        self.read(|connection| rights::tokens(connection, issuer, after, limit))
+    }
+
+    fn revoke_token(&mut self, ledger: Ledger<'_>, token: TokenId, now: Time) -> Result<Option<Token>, Error> {
+        self.decide(ledger, now, |transaction, journal| rights::revoke_token(transaction, journal, token, now))
+    }
+
+    fn waiting(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Waiting>, Error> {
+        self.read(|connection| rights::waiting(connection, issuer, after, limit))
+    }
+
+    fn decide_request(&mut self, ledger: Ledger<'_>, id: u64, approve: bool, now: Time) -> Result<Decided, Error> {
+        self.decide(ledger, now, |transaction, journal| rights::decide(transaction, journal, id, approve, now))
     }
 
     fn record(&mut self, ledger: Ledger<'_>, event: Event, now: Time) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Error, failure};
 
 /// The statements that lead from each schema version to the next. Never edited once released, only appended to.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE certificate (
         id            INTEGER PRIMARY KEY,
@@ -106,10 +106,57 @@ const MIGRATIONS: [&str; 2] = [
         PRIMARY KEY (issuer, number)
     ) STRICT, WITHOUT ROWID;
     ",
+    "
+    CREATE TABLE token (
+        id            INTEGER PRIMARY KEY,
+        -- of the secret, which is nowhere
+        sha256        BLOB NOT NULL,
+        issuer        TEXT NOT NULL,
+        flow          TEXT NOT NULL,
+        profile       TEXT NOT NULL,
+        -- as the operator said it: a user name that may come with the secret
+        device        TEXT NOT NULL,
+        identity      TEXT NOT NULL,
+        -- further names, a line each
+        names         TEXT NOT NULL,
+        created_at    INTEGER NOT NULL,
+        expires_at    INTEGER NOT NULL,
+        uses          INTEGER NOT NULL,
+        revoked_at    INTEGER
+    ) STRICT;
+    -- four octets are what a token is called by, so no two have the same
+    CREATE UNIQUE INDEX token_sha256 ON token (substr(sha256, 1, 4));
+    CREATE INDEX token_issuer ON token (issuer, id);
+    CREATE TABLE redemption (
+        token         INTEGER NOT NULL,
+        -- the SHA-256 of the public key in the request as it came
+        claim         BLOB NOT NULL,
+        redeemed_at   INTEGER NOT NULL,
+        -- of the certificate; NULL while the request waits for approval
+        serial        BLOB,
+        PRIMARY KEY (token, claim)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE request (
+        id            INTEGER PRIMARY KEY,
+        issuer        TEXT NOT NULL,
+        profile       TEXT NOT NULL,
+        identity      TEXT NOT NULL,
+        claim         BLOB NOT NULL,
+        subject       TEXT NOT NULL,
+        -- by which right it was made
+        by            TEXT NOT NULL,
+        requested_at  INTEGER NOT NULL,
+        state         TEXT NOT NULL,
+        decided_at    INTEGER
+    ) STRICT;
+    CREATE INDEX request_claim ON request (issuer, profile, identity, claim);
+    CREATE INDEX request_waiting ON request (id) WHERE state = 'waiting';
+    ",
 ];
 
 /// What the newest schema has, by name.
-const OBJECTS: [&str; 16] = [
+const OBJECTS: [&str; 23] = [
     "audit",
     "audit_head",
     "audit_is_never_changed",
@@ -126,6 +173,13 @@ const OBJECTS: [&str; 16] = [
     "certificate_serial",
     "certificate_time",
     "crl",
+    "redemption",
+    "request",
+    "request_claim",
+    "request_waiting",
+    "token",
+    "token_issuer",
+    "token_sha256",
 ];
 
 /// Brings an older schema up to date, in one transaction; a newer one is refused.

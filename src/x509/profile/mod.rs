@@ -336,6 +336,32 @@ impl Profile {
         Err(self.refuse(format!("needs {} as the identity", fields.join(" or "))))
     }
 
+    /// The identity that a text means, as [`Profile::identity`] gives it: the field and its value (`CN=gw`,
+    /// `dns gw.example`), or the value alone, which is that of the first field that may be the identity.
+    pub fn identity_of(&self, text: &str) -> Result<String, Error> {
+        const FIELDS: [(Identity, &str); 5] = [
+            (Identity::SerialNumber, "serialNumber="),
+            (Identity::CommonName, "CN="),
+            (Identity::DnsName, "dns "),
+            (Identity::IpAddress, "ip "),
+            (Identity::HardwareModule, "hardwareModuleName "),
+        ];
+        let said = FIELDS.iter().find_map(|(field, label)| Some((*field, text.strip_prefix(label)?)));
+        let first = self.identity.first().map(|field| (*field, text));
+        let Some((field, value)) = said.or(first).filter(|(field, _)| self.identity.contains(field)) else {
+            let fields: Vec<String> = self.identity.iter().map(Identity::to_string).collect();
+            return Err(self.refuse(format!("has {} as the identity, and {text} is none", fields.join(" or "))));
+        };
+        let attribute = |oid| Name::new(&[(oid, value)]).map(|_| format!("{field}={value}"));
+        match field {
+            Identity::SerialNumber => attribute(rfc4519::SERIAL_NUMBER),
+            Identity::CommonName => attribute(rfc4519::CN),
+            Identity::DnsName => AltName::dns(value).map(|name| name.to_string()),
+            Identity::IpAddress => AltName::ip(value).map(|name| name.to_string()),
+            Identity::HardwareModule => AltName::hardware_module(value).map(|name| name.to_string()),
+        }
+    }
+
     /// Whether these names, as they are, may go into a certificate of this profile.
     fn check_names(&self, names: &Names) -> Result<(), Error> {
         let Names { subject, alt_names } = names;
@@ -428,6 +454,24 @@ mod tests {
             assert_eq!(profile.templates().count() > 0, !profile.variables.is_empty(), "{}", profile.name);
         }
         assert_eq!(Profile::built_in().len(), BUILT_IN.len());
+    }
+
+    #[test]
+    fn an_identity_is_read_as_it_is_made() {
+        let read = |profile: &str, text: &str| Profile::named(profile).unwrap().identity_of(text).ok();
+        for (profile, text, identity) in [
+            ("idevid", "SN-42", "serialNumber=SN-42"),
+            ("idevid", "serialNumber=SN-42", "serialNumber=SN-42"),
+            ("idevid", "hardwareModuleName 1.2.3:A", "hardwareModuleName 1.2.3 \"A\""),
+            ("ldevid", "CN=gw 7", "CN=gw 7"),
+            ("tls-server", "gw.example", "dns gw.example"),
+            ("tls-server", "ip 2001:DB8::1", "ip 2001:db8::1"),
+        ] {
+            assert_eq!(read(profile, text).as_deref(), Some(identity), "{profile} {text}");
+        }
+        for (profile, text) in [("idevid", "CN=gw"), ("idevid", ""), ("tls-server", "a b"), ("idevid", "\u{e4}")] {
+            assert_eq!(read(profile, text), None, "{profile} {text}");
+        }
     }
 
     #[test]
