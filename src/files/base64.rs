@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// Encodes on one line.
 pub fn to_base64(bytes: &[u8]) -> String {
@@ -10,6 +11,8 @@ pub fn to_base64(bytes: &[u8]) -> String {
 
 /// Decodes text that may be broken into lines; `None` for anything else.
 pub fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    STANDARD.decode(text).ok()
+    // It may be a private key: the copy without white space is wiped, and does not grow.
+    let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
+    joined.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    STANDARD.decode(&joined).ok()
 }

@@ -44,7 +44,7 @@ pub use profile::{
     AltNameRule, AltNameRules, Hierarchy, Identity, KEY_USAGES, Names, OwnExtension, Policy, Profile, Role, Subject,
     SubjectRule, Template, Validity, Variable, Variables,
 };
-pub use request::{ProvenRequest, Request, Wanted};
+pub use request::{ProvenRequest, REQUEST_LIMIT, Request, Wanted};
 
 use crate::files::{self, Document, Kind};
 use crate::key::{self, Hash, PublicKey};

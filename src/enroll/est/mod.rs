@@ -17,6 +17,7 @@ use crate::cms;
 use crate::net::Method;
 
 mod attributes;
+mod authorization;
 mod body;
 mod client;
 mod multipart;
