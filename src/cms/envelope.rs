@@ -225,6 +225,11 @@ impl EnvelopedData {
         message.to_der().map_err(unfit)
     }
 
+    /// Whether [`seal`](Self::seal) encrypts to a certificate, and why not.
+    pub fn accepts(certificate: &Certificate) -> Result<(), Error> {
+        recipient(certificate).map(drop)
+    }
+
     /// Reads a message in DER or BER; bytes after it are an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "its EnvelopedData";

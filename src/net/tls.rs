@@ -22,4 +22,14 @@ impl Identity {
             None => Err(Error::Identity { why: "there is no certificate".to_owned() }),
         }
     }
+
+    /// The certificates, leaf first.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    /// Signs with the key of the leaf.
+    pub fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
+    }
 }
