@@ -95,7 +95,9 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         hints.extend(ca.anchors(issuer.hierarchy())?.certificates().iter().cloned());
     }
     let server = Server::bind(args.listen, identity, limits, args.require_client_cert, &hints)?;
-    let listener = Listener::new(Responder::new(served, args.require_binding), &issuers, now);
+    let handle = server.handle();
+    let responder = Responder::new(served, args.require_binding).with_key_signer(Arc::new(move || handle.identity()));
+    let listener = Listener::new(responder, &issuers, now);
     if let Some(issuer) = renewing {
         renew(issuer, args.server_name.clone(), &server, context.format);
     }

@@ -162,14 +162,18 @@ fn bouncy_castle_enrolls_and_renews() {
 }
 
 #[test]
-fn bouncy_castle_is_told_to_come_again() {
+fn bouncy_castle_asks_until_it_is_approved() {
     let lab = with_device();
     let serving = Serving::start(&lab, "--serve-profile idevid --manual-approval");
     token(&lab, "idevid");
     let basic = "enroll csr=dev.csr user=SN-42 password=token";
     assert_eq!(bouncy_castle(&lab, &serving, "TLSv1.3", basic).exits(6).text(), "pending\n");
-    approve(&lab);
-    bouncy_castle(&lab, &serving, "TLSv1.3", basic).ok();
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| bouncy_castle(&lab, &serving, "TLSv1.3", &format!("{basic} poll=120")));
+        approve(&lab);
+        let run = asking.join().expect("BouncyCastle's client ends").ok();
+        assert!(run.text().ends_with("certificate SERIALNUMBER=SN-42\n"), "{}", run.text());
+    });
     is_issued(&lab, "out.pem");
 }
 
