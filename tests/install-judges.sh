@@ -5,6 +5,9 @@ cd "$(dirname "$0")/.."
 
 # Without its standard plugins strongSwan's pki knows neither ECDSA nor Ed25519.
 packages='openssl gnutls-bin strongswan-pki libstrongswan-standard-plugins rauc swupdate squashfs-tools cpio minisign'
+# EST clients: strongSwan's fetches with curl, BouncyCastle's is a library of Java. ecj compiles that in a tenth of the JDK's
+# size.
+packages="$packages libstrongswan-extra-plugins curl default-jre-headless libbcpkix-java ecj"
 # Outside hands: sqlite3 from Python, another time of day; ensurepip for what comes from PyPI.
 packages="$packages python3 python3-venv faketime"
 # libFuzzer is C++.
@@ -50,6 +53,16 @@ version() {
     "target/judges/$1/bin/python" -c "from importlib.metadata import version; print('$2', version('$2'))"
 }
 
+# The EST client of BouncyCastle, a command of our own around it.
+est_client() {
+    source=tests/judges/EstClient.java
+    classes=target/judges/java
+    [ -f $classes/EstClient.class ] && [ ! $source -nt $classes/EstClient.class ] && return
+    java=/usr/share/java
+    ecj -17 -proc:none -cp $java/bcprov.jar:$java/bcutil.jar:$java/bcpkix.jar -d $classes $source >&2
+}
+
+est_client
 from_pypi pkilint pkilint
 from_pypi firmware firmware --no-binary esptool
 from_pypi pkits pkits

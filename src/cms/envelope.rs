@@ -225,6 +225,11 @@ impl EnvelopedData {
         message.to_der().map_err(unfit)
     }
 
+    /// Whether [`seal`](Self::seal) encrypts to a certificate, and why not.
+    pub fn accepts(certificate: &Certificate) -> Result<(), Error> {
+        recipient(certificate).map(drop)
+    }
+
     /// Reads a message in DER or BER; bytes after it are an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         const WHAT: &str = "its EnvelopedData";
@@ -508,4 +513,54 @@ fn fields<'a>(der: &'a [u8], tag: Tag, what: &'static str) -> Result<Vec<&'a [u8
 
 fn unfit(_: der::Error) -> Error {
     Error::Malformed { what: "what is to be written" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: Tag, parts: &[&[u8]]) -> Vec<u8> {
+        AnyRef::new(tag, &parts.concat()).unwrap().to_der().unwrap()
+    }
+
+    fn octets_of(len: usize) -> Vec<u8> {
+        tlv(Tag::OctetString, &[&vec![0; len]])
+    }
+
+    fn sealed(recipients: &[u8], content: usize) -> Vec<u8> {
+        let oid = |oid: ObjectIdentifier| oid.to_der().unwrap();
+        let algorithm = tlv(Tag::Sequence, &[&oid(rfc5911::ID_AES_256_CBC), &octets_of(BLOCK)]);
+        let encrypted = tlv(CONTEXT_0, &[&octets_of(content)]);
+        let content = tlv(Tag::Sequence, &[&oid(rfc5911::ID_DATA), &algorithm, &encrypted]);
+        let envelope = tlv(Tag::Sequence, &[&[0x02, 1, 2], &tlv(Tag::Set, &[recipients]), &content]);
+        tlv(Tag::Sequence, &[&oid(rfc5911::ID_ENVELOPED_DATA), &tlv(CONTEXT_0, &[&envelope])])
+    }
+
+    /// One KeyAgreeRecipientInfo of as many recipients as there are.
+    fn agreed(count: usize) -> Vec<u8> {
+        let oid = |oid: ObjectIdentifier| oid.to_der().unwrap();
+        let wrapping = tlv(Tag::Sequence, &[&oid(rfc5911::ID_AES_256_WRAP)]);
+        let scheme = oid(rfc5753::DH_SINGLE_PASS_STD_DH_SHA_256_KDF_SCHEME);
+        let key = tlv(context(1), &[&tlv(Tag::Sequence, &[]), &[0x03, 2, 0, 4]]);
+        let identifier = tlv(CONTEXT_0, &[&octets_of(20)]);
+        let keys = tlv(Tag::Sequence, &[&identifier, &octets_of(40)]).repeat(count);
+        let algorithm = tlv(Tag::Sequence, &[&scheme, &wrapping]);
+        tlv(context(1), &[&[0x02, 1, 3], &tlv(CONTEXT_0, &[&key]), &algorithm, &tlv(Tag::Sequence, &[&keys])])
+    }
+
+    #[test]
+    fn what_a_peer_sends_is_bounded() {
+        let read = |recipients: &[u8], content| EnvelopedData::from_bytes(&sealed(recipients, content));
+        let found = read(&agreed(RECIPIENTS_LIMIT), 2 * LENGTH_LIMIT).unwrap();
+        assert_eq!((found.recipients.len(), found.encrypted.len()), (RECIPIENTS_LIMIT, 2 * LENGTH_LIMIT));
+        for recipients in [agreed(RECIPIENTS_LIMIT + 1), agreed(1).repeat(RECIPIENTS_LIMIT + 1)] {
+            let error = read(&recipients, 16).unwrap_err().to_string();
+            assert!(error.contains("more than 64 recipients"), "{error}");
+        }
+        let error = read(&octets_of(LENGTH_LIMIT), 16).unwrap_err().to_string();
+        assert!(error.contains("more than 1 MiB beside its content"), "{error}");
+        // Recipients by a password or a key that both sides have are none of a certificate.
+        let others = [tlv(context(2), &[]), tlv(context(3), &[])].concat();
+        assert_eq!(read(&others, 16).unwrap().recipients.len(), 0);
+    }
 }

@@ -69,6 +69,7 @@ const SCHEMES: [(SignatureScheme, Scheme, Option<KeyType>); 10] = [
 #[derive(Clone, Debug)]
 pub struct Identity {
     certificates: Vec<Certificate>,
+    signer: Arc<dyn Signer>,
     key: Arc<CertifiedKey>,
 }
 
@@ -81,17 +82,22 @@ impl Identity {
             Some(_) => return unfit("the certificate is for another key"),
             None => return unfit("there is no certificate"),
         }
-        let key = TlsKey(signer);
+        let key = TlsKey(signer.clone());
         if key.schemes().next().is_none() {
             return unfit(&format!("TLS has no signatures by a key of type {}", key.0.public_key().key_type()));
         }
         let shown = certificates.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect();
-        Ok(Self { certificates, key: Arc::new(CertifiedKey::new(shown, Arc::new(key))) })
+        Ok(Self { certificates, signer, key: Arc::new(CertifiedKey::new(shown, Arc::new(key))) })
     }
 
     /// The certificates, leaf first.
     pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
+    }
+
+    /// Signs with the key of the leaf.
+    pub fn signer(&self) -> &dyn Signer {
+        self.signer.as_ref()
     }
 }
 
@@ -311,22 +317,27 @@ impl ClientCertVerifier for ClientJudge {
 
 /// The server's identity, which can be replaced while it runs: handshakes that begin afterwards show the new one.
 #[derive(Clone, Debug)]
-pub struct ServerIdentity(Arc<RwLock<Arc<CertifiedKey>>>);
+pub struct ServerIdentity(Arc<RwLock<Identity>>);
 
 impl ServerIdentity {
     pub(super) fn new(identity: Identity) -> Self {
-        Self(Arc::new(RwLock::new(identity.key)))
+        Self(Arc::new(RwLock::new(identity)))
     }
 
     /// Puts another identity in place of the present one.
     pub fn replace(&self, identity: Identity) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identity.key;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+
+    /// The present identity.
+    pub fn current(&self) -> Identity {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl ResolvesServerCert for ServerIdentity {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).key.clone())
     }
 }
 

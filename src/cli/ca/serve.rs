@@ -95,11 +95,13 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     for issuer in &issuers {
         clients.issuers.extend(issuer.chain().certificates().iter().cloned());
     }
-    let server = Server::bind(args.listen, identity.clone(), &clients, limits)?;
-    let listener = Listener::new(Responder::new(served, args.require_binding), &issuers, now);
+    let server = Server::bind(args.listen, identity, &clients, limits)?;
+    let (shown, keys_by) = (server.identity(), server.identity());
+    let responder = Responder::new(served, args.require_binding).with_key_signer(Arc::new(move || keys_by.current()));
+    let listener = Listener::new(responder, &issuers, now);
     if let Some(issuer) = renewing {
-        let (names, shown, format) = (args.server_name.clone(), server.identity(), context.format);
-        std::thread::spawn(move || renew(&issuer, &names, identity, &shown, format));
+        let (names, format) = (args.server_name.clone(), context.format);
+        std::thread::spawn(move || renew(&issuer, &names, &shown, format));
     }
     tell(context.format, "listening", vec![("address", server.local_address().to_string())]);
     let format = context.format;
@@ -171,16 +173,15 @@ fn identity(
 }
 
 /// Gives the server a new certificate of the CA's in time. A failure is told and tried again: the old one lasts for days.
-fn renew(issuer: &Issuer, names: &[AltName], mut identity: Identity, shown: &ServerIdentity, format: Format) {
+fn renew(issuer: &Issuer, names: &[AltName], shown: &ServerIdentity, format: Format) {
     loop {
         std::thread::sleep(RENEWAL_CHECK);
-        if !identity.certificates().first().is_some_and(|leaf| is_due(leaf, now())) {
+        if !shown.current().certificates().first().is_some_and(|leaf| is_due(leaf, now())) {
             continue;
         }
         match own_identity(issuer, names, now()) {
-            Ok(new) => {
-                shown.replace(new.clone());
-                identity = new;
+            Ok(identity) => {
+                shown.replace(identity);
                 tell(format, "server-certificate-renewed", Vec::new());
             }
             Err(error) => tell(format, "server-certificate-not-renewed", vec![("error", error.to_string())]),

@@ -12,7 +12,7 @@
 //! | 405 | another method |
 //! | 413 | a body that is longer than any request |
 //! | 415 | a body of another type |
-//! | 501 | a key that shall be encrypted to the client |
+//! | 501 | a key that shall be encrypted in a way that is not served |
 //! | 503 | the CA could not decide: why is for the log alone |
 
 use std::sync::{Arc, Mutex, TryLockError};
@@ -21,12 +21,12 @@ use const_oid::ObjectIdentifier;
 
 use super::authorization::{Authorization, Unusable};
 use super::body::{self, MediaType, Wrapping};
-use super::{CsrAttributes, Operation, ServerKey};
-use crate::cms;
+use super::{CsrAttributes, Operation, ServerKey, seal_key, wanted_recipient};
+use crate::cms::{self, EnvelopedData};
 use crate::enroll::{Ask, Authority, Credential, Decision, Flow, Occasion, Pending, Refusal, Token, Unauthorized};
 use crate::files::{from_base64, printable, to_hex};
 use crate::key::{self, Hash, KeyType, PublicKey, SoftwareKey};
-use crate::net::{Method, Peer, Request, Response};
+use crate::net::{Identity, Method, Peer, Request, Response};
 use crate::x509::{self, Certificate, Profile, ProvenRequest, Time, Variables, Wanted, colon_hex};
 
 /// Longest body: a request of the largest size that is read, in base64 with line ends, and as much room again.
@@ -41,12 +41,13 @@ const SUBJECT_LENGTH: usize = 256;
 /// When to ask again where the CA could not decide: what is busy is free within seconds, and what is broken takes longer.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// The attributes by which a client asks for its key to be encrypted: id-aa-decryptKeyID and id-aa-asymmDecryptKeyID (RFC
-/// 7030 section 4.4.1).
-const DECRYPT_KEY_IDENTIFIERS: [ObjectIdentifier; 2] = [
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.37"),
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.54"),
-];
+/// The attribute by which a client asks for its key to be encrypted with a key that both sides have: id-aa-decryptKeyID
+/// (RFC 7030 section 4.4.1.1). There is none here.
+const SYMMETRIC_DECRYPT_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.2.37");
+
+/// Says by whom the keys that are made for clients are signed, where they are encrypted: the server's own identity, as it is
+/// at the time.
+pub type KeySigner = Arc<dyn Fn() -> Identity + Send + Sync>;
 
 /// A profile that is served, and the authority that issues it.
 #[derive(Clone)]
@@ -61,6 +62,7 @@ pub struct Served {
 pub struct Responder {
     served: Vec<Served>,
     requires_binding: bool,
+    key_signer: Option<KeySigner>,
     /// Held while an RSA key is made: that takes seconds, and only the CA knows whether who asks may have one.
     making_rsa: Mutex<()>,
 }
@@ -134,9 +136,12 @@ impl Instead {
         facts.extend([("outcome", outcome.to_owned()), ("code", self.code.to_owned())]);
         facts.extend(self.facts);
         let why: String = printable(&self.why).chars().take(REASON_LENGTH).collect();
-        self.headers
-            .into_iter()
-            .fold(Response::text(self.status, &why), |response, (name, value)| response.with(name, value))
+        let response = match self.status {
+            // A client that has a credential asks once more; BouncyCastle's gives up where there is a body to be read first.
+            401 => Response::new(401),
+            status => Response::text(status, &why),
+        };
+        self.headers.into_iter().fold(response, |response, (name, value)| response.with(name, value))
     }
 }
 
@@ -181,7 +186,13 @@ impl Responder {
     /// Serves profiles: each under its name as the label, the first without label too. With `requires_binding` a request must
     /// carry the `tls-exporter` binding of its connection.
     pub fn new(served: Vec<Served>, requires_binding: bool) -> Self {
-        Self { served, requires_binding, making_rsa: Mutex::new(()) }
+        Self { served, requires_binding, key_signer: None, making_rsa: Mutex::new(()) }
+    }
+
+    /// Encrypts the keys that are made for clients where they ask for it, and signs them before: a client trusts the signer
+    /// that leads to what it trusts for its certificates.
+    pub fn with_key_signer(self, key_signer: KeySigner) -> Self {
+        Self { key_signer: Some(key_signer), ..self }
     }
 
     /// Answers a request whose path begins with [`Self::PATH`].
@@ -258,9 +269,7 @@ impl Responder {
     /// that is made here: its key and its signature MUST be ignored.
     fn generate(&self, exchange: Exchange<'_>, facts: &mut Facts) -> Result<Response, Instead> {
         let request = exchange.csr(facts)?;
-        if DECRYPT_KEY_IDENTIFIERS.iter().any(|oid| request.has_attribute(*oid)) {
-            return Err(Instead::new(501, "key-encryption", "a key is not encrypted here beyond the connection"));
-        }
+        let encryption = self.key_encryption(&request, exchange.peer)?;
         self.check_binding(&request, exchange.peer, facts)?;
         let authorization = exchange.authorization()?;
         let token = authorization.as_ref().map(|shown| token(shown, request.spki()));
@@ -282,8 +291,35 @@ impl Responder {
         let key = key.to_pkcs8().map_err(|error| failed(&error))?;
         let mut boundary = [0; 16];
         key::random(&mut boundary).map_err(|error| failed(&error))?;
-        let (media_type, body) = ServerKey::write(&to_hex(&boundary), &key, &message, exchange.wrapping());
+        let (boundary, wrapping) = (to_hex(&boundary), exchange.wrapping());
+        let (media_type, body) = match encryption {
+            None => ServerKey::write(&boundary, &key, &message, wrapping),
+            Some((to, by)) => {
+                let sealed = seal_key(&key, by.signer(), by.certificates(), to, exchange.now);
+                let sealed = sealed.map_err(|error| failed(&error))?;
+                ServerKey::write_sealed(&boundary, &sealed, &message, wrapping)
+            }
+        };
         Ok(Response { body, ..Response::new(200).with("Content-Type", media_type) })
+    }
+
+    /// To whom a key shall be encrypted, and by whom it is signed, where that is asked for (RFC 7030 section 4.4.1).
+    fn key_encryption<'a>(
+        &self,
+        request: &x509::Request,
+        peer: &'a Peer,
+    ) -> Result<Option<(&'a Certificate, Identity)>, Instead> {
+        let refuse = |why: String| Instead::new(400, "decrypt-key", why);
+        let cannot = |why| Instead::new(501, "key-encryption", why);
+        if request.has_attribute(SYMMETRIC_DECRYPT_KEY) {
+            return Err(cannot("a key is encrypted here to a certificate alone"));
+        }
+        let recipient = wanted_recipient(request, peer.certificates.first());
+        let Some(recipient) = recipient.map_err(|error| refuse(error.to_string()))? else { return Ok(None) };
+        EnvelopedData::accepts(recipient).map_err(|error| refuse(error.to_string()))?;
+        let key_signer = self.key_signer.as_ref();
+        let key_signer = key_signer.ok_or_else(|| cannot("a key is not encrypted here beyond the connection"))?;
+        Ok(Some((recipient, key_signer())))
     }
 
     /// Makes a key of the type that the request has, or of the first of the profile's that can be made.

@@ -11,6 +11,7 @@ mod envelope;
 mod enveloped;
 mod esp32;
 mod espsecure;
+mod est;
 mod imgtool;
 mod keys;
 mod lint;
