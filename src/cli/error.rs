@@ -338,6 +338,8 @@ fn of_net(error: &net::Error) -> Class {
     match error {
         net::Error::Connect { .. } => (7, "cannot-connect", Some("check the address, the port and the network"), true),
         net::Error::Proxy { .. } => (7, "proxy", Some("check HTTPS_PROXY and NO_PROXY"), true),
+        net::Error::ProxySetting { .. } => (1, "proxy-setting", Some("give http://[USER:PASSWORD@]HOST:PORT"), false),
+        net::Error::Request { .. } => (1, "request", None, false),
         net::Error::Timeout { .. } => (7, "timeout", Some("try again, or allow more with --timeout"), true),
         net::Error::Closed { .. } => (7, "closed", Some("try again"), true),
         net::Error::Tls { .. } => (1, "tls", None, false),
