@@ -336,6 +336,8 @@ pub enum Error {
     NoSuchToken { token: String },
     /// No request to the issuer has this number.
     NoSuchRequest { id: u64 },
+    /// No request of this identity waits.
+    NothingWaits { identity: String },
     /// A request is decided about whose certificate is planned or issued.
     RequestGranted { id: u64 },
     /// An exported audit record could not be read.
@@ -403,6 +405,9 @@ impl fmt::Display for Error {
             }
             Self::NoSuchToken { token } => write!(f, "the CA has no token {}", files::printable(token)),
             Self::NoSuchRequest { id } => write!(f, "the CA has no request {id}"),
+            Self::NothingWaits { identity } => {
+                write!(f, "no request of {} waits", files::printable(identity))
+            }
             Self::RequestGranted { id } => write!(f, "the certificate of request {id} is issued"),
             Self::Export { source } => write!(f, "cannot read the audit record: {}", files::reason(source)),
         }

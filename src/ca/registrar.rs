@@ -119,7 +119,8 @@ impl Issuer {
 
     /// A token is for one identity, profile and protocol, and where a user name came with it, that is the device's.
     fn token_grant(&self, ask: &Ask<'_>, token: &Token<'_>) -> Result<Result<Limits, Unauthorized>, Error> {
-        let found = self.reader().token(sha256(token).bytes())?;
+        let sha256 = sha256(token);
+        let found = self.reader().token(TokenId::of(sha256.bytes()))?.filter(|found| found.sha256 == sha256.bytes());
         let user = token.user.filter(|user| !user.is_empty());
         let is_of = |found: &store::Token| user.is_none_or(|user| user == found.device || user == found.identity);
         let Some(found) = found.filter(is_of) else { return Ok(Err(Unauthorized::UnknownToken)) };

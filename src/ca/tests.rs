@@ -184,20 +184,23 @@ fn what_comes_back_is_checked() {
     let device = ca.anchors(Hierarchy::Device).unwrap();
     let mut enroller = Direct::new(issuer(&ca, Hierarchy::Device), device.clone());
     let Outcome::Issued(chain) = enroller.enroll(&ask(&a), now()).unwrap() else { panic!("pending") };
-    assert!(accept(chain.clone(), &ask(&a), &device, now()).is_ok());
+    assert!(accept(chain.leaf(), chain.without_leaf(), &ask(&a), &device, now()).is_ok());
     let text = |error: crate::enroll::Unacceptable| error.to_string();
-    assert_eq!(accept(chain.clone(), &ask(&b), &device, now()).map_err(text).unwrap_err(), "it is for another key");
+    assert_eq!(
+        accept(chain.leaf(), chain.without_leaf(), &ask(&b), &device, now()).map_err(text).unwrap_err(),
+        "it is for another key"
+    );
     let named = request(&one, idevid(), "B");
-    let other = accept(chain.clone(), &ask(&named), &device, now()).map_err(text).unwrap_err();
+    let other = accept(chain.leaf(), chain.without_leaf(), &ask(&named), &device, now()).map_err(text).unwrap_err();
     assert_eq!(other, "it has other names than were asked for: serialNumber=A, CN=A");
     let firmware = ca.anchors(Hierarchy::Firmware).unwrap();
-    assert!(accept(chain.clone(), &ask(&a), &firmware, now()).is_err());
+    assert!(accept(chain.leaf(), chain.without_leaf(), &ask(&a), &firmware, now()).is_err());
     let mut other_profile = ask(&a);
     other_profile.profile = built_in("tls-client");
-    assert!(accept(chain.clone(), &other_profile, &device, now()).is_err());
+    assert!(accept(chain.leaf(), chain.without_leaf(), &other_profile, &device, now()).is_err());
     // Another process read the clock a moment later than this one.
-    assert!(accept(chain.clone(), &ask(&a), &device, now() - Duration::seconds(2)).is_ok());
-    assert!(accept(chain, &ask(&a), &device, now() - Duration::hours(2)).is_err());
+    assert!(accept(chain.leaf(), chain.without_leaf(), &ask(&a), &device, now() - Duration::seconds(2)).is_ok());
+    assert!(accept(chain.leaf(), chain.without_leaf(), &ask(&a), &device, now() - Duration::hours(2)).is_err());
 }
 
 #[test]

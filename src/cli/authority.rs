@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::error::{Credential, Usage};
+use super::est_url::EstUrl;
 use super::keys::{self, PassphraseFrom, Unlock};
 use crate::ca::{Ca, Issuer};
 use crate::files::{from_hex, printable};
 use crate::key::{Passphrase, SoftwareKey};
-use crate::x509::{Hierarchy, Time};
+use crate::x509::{Hierarchy, Profile, Time};
 
 /// A CA by flag.
 #[derive(Debug, clap::Args)]
@@ -23,8 +24,56 @@ pub struct AuthorityArgs {
 impl AuthorityArgs {
     /// Finds the CA, and the issuer where one is named.
     pub fn find(&self) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
-        self.key.find(&self.ca)
+        match Place::of(&self.ca)? {
+            Place::Folder(path) => self.key.find(path),
+            Place::Server(url) => Err(Usage(format!("{url} is a server; this needs the CA's folder")).into()),
+        }
     }
+}
+
+/// A CA to get a certificate from, by flag: near or far.
+#[derive(Debug, clap::Args)]
+pub struct IssuerArgs {
+    /// The CA: its folder, or one of its issuers, as acme/device; or its server, as est://host[:port][/label]
+    #[arg(long, value_name = "CA")]
+    ca: PathBuf,
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+impl IssuerArgs {
+    /// Where the CA is. With a server go no flags for a folder.
+    pub fn place(&self) -> anyhow::Result<Place<'_>> {
+        let place = Place::of(&self.ca)?;
+        match (&place, self.key.first_given()) {
+            (Place::Server(_), Some(flag)) => Err(only_with_folder(flag).into()),
+            _ => Ok(place),
+        }
+    }
+}
+
+/// Where a CA is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// In a folder.
+    Folder(&'a Path),
+    /// Behind a server.
+    Server(EstUrl),
+}
+
+impl<'a> Place<'a> {
+    /// A text with a scheme names a server; a folder of such a name is called `./est://`.
+    fn of(path: &'a Path) -> Result<Self, Usage> {
+        match path.to_str().filter(|text| EstUrl::is_meant(text)) {
+            Some(text) => text.parse().map(Self::Server).map_err(Usage),
+            None => Ok(Self::Folder(path)),
+        }
+    }
+}
+
+/// What is wrong with a flag that only a CA in a folder can honour.
+pub fn only_with_folder(flag: &str) -> Usage {
+    Usage(format!("{flag} goes with a CA's folder, and --ca names a server"))
 }
 
 /// What is needed to work with a CA's key.
@@ -39,6 +88,15 @@ pub struct KeyArgs {
 }
 
 impl KeyArgs {
+    /// The first of the flags that is given.
+    fn first_given(&self) -> Option<&'static str> {
+        let Self { ca_passphrase_from, accept_clock } = self;
+        if ca_passphrase_from.is_some() {
+            return Some("--ca-passphrase-from");
+        }
+        accept_clock.then_some("--accept-clock")
+    }
+
     /// Finds a CA by path.
     pub fn find(&self, path: &Path) -> anyhow::Result<(Ca, Option<Hierarchy>)> {
         let (ca, hierarchy) = find(path)?;
@@ -98,6 +156,20 @@ pub fn only(ca: &Ca, named: Option<Hierarchy>, path: &Path) -> anyhow::Result<Hi
                 all.iter().map(|hierarchy| path.join(hierarchy.name()).display().to_string()).collect();
             Err(Usage(format!("the CA has several issuers; name one: {}", names.join(" or "))).into())
         }
+    }
+}
+
+/// The issuer for a profile: the one that is named, or where only one serves the profile, that.
+pub fn serving(ca: &Ca, named: Option<Hierarchy>, profile: &Profile) -> anyhow::Result<Hierarchy> {
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let serving: Vec<Hierarchy> = ca.hierarchies().filter(|hierarchy| profile.serves(*hierarchy)).collect();
+    match (serving.as_slice(), Hierarchy::ALL.into_iter().find(|hierarchy| profile.serves(*hierarchy))) {
+        ([one], _) => Ok(*one),
+        // The error names what the CA lacks.
+        ([], Some(lacking)) => Ok(lacking),
+        _ => Err(Usage(format!("several issuers serve profile {}; name one, as acme/device", profile.name)).into()),
     }
 }
 

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::Format;
+use super::ticket::TicketError;
 use crate::enroll::est;
 use crate::files::json_line;
 use crate::store::audit::Fault;
@@ -184,6 +185,8 @@ fn classify(error: &anyhow::Error) -> Class {
             .or_else(|| cause.downcast_ref::<store::Error>().map(of_store))
             .or_else(|| cause.downcast_ref::<enroll::Error>().map(of_enrolment))
             .or_else(|| cause.downcast_ref::<net::Error>().map(of_net))
+            .or_else(|| cause.downcast_ref::<est::Error>().map(of_est))
+            .or_else(|| cause.downcast_ref::<TicketError>().map(|_| (1, "ticket", ANEW, false)))
             .or_else(|| cause.downcast_ref::<image::Error>().map(of_image))
             .or_else(|| cause.downcast_ref::<Fault>().map(|_| (1, "audit-head", None, false)));
         if let Some(found) = found {
@@ -306,7 +309,9 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::NoSuchCertificate => (1, "no-such-certificate", Some("see bulla ca list CA"), false),
         ca::Error::NotServed { .. } => (1, "profile-not-served", None, false),
         ca::Error::NoSuchToken { .. } => (1, "no-such-token", Some("see bulla ca token list CA"), false),
-        ca::Error::NoSuchRequest { .. } => (1, "no-such-request", Some("see bulla ca approve CA --list"), false),
+        ca::Error::NoSuchRequest { .. } | ca::Error::NothingWaits { .. } => {
+            (1, "no-such-request", Some("see bulla ca approve CA --list"), false)
+        }
         ca::Error::RequestGranted { .. } => (1, "request-granted", Some("to undo that, see bulla revoke"), false),
         ca::Error::Export { .. } => (1, "cannot-read", None, false),
         ca::Error::OwnCertificate { .. } => {
@@ -348,10 +353,14 @@ fn of_net(error: &net::Error) -> Class {
     match error {
         net::Error::Connect { .. } => (7, "cannot-connect", Some("check the address, the port and the network"), true),
         net::Error::Proxy { .. } => (7, "proxy", Some("check HTTPS_PROXY and NO_PROXY"), true),
+        net::Error::ProxySetting { .. } => (1, "proxy-setting", Some("give http://[USER:PASSWORD@]HOST:PORT"), false),
+        net::Error::Request { .. } => (1, "request", None, false),
         net::Error::Timeout { .. } => (7, "timeout", Some("try again, or allow more with --timeout"), true),
         net::Error::Closed { .. } => (7, "closed", Some("try again"), true),
         net::Error::Tls { .. } => (1, "tls", None, false),
-        net::Error::Untrusted { .. } => (3, "server-untrusted", None, false),
+        net::Error::Untrusted { .. } => {
+            (3, "server-untrusted", Some("give the CA that vouches for it with --trust or --server-trust"), false)
+        }
         net::Error::Http { .. } => (1, "http", None, false),
         net::Error::TooLarge { .. } => (1, "too-large", None, false),
         net::Error::Listen { .. } => (1, "cannot-listen", None, false),
@@ -360,12 +369,25 @@ fn of_net(error: &net::Error) -> Class {
     }
 }
 
+/// What to do about a ticket that is of no use.
+const ANEW: Option<&str> = Some("repeat the command that was pending, or delete the ticket to ask anew");
+
 fn of_est(error: &est::Error) -> Class {
+    let trust = Some("give the CA's root certificate with --trust FILE");
     match error {
-        est::Error::Status { status: 401, .. } => (4, "credential", None, false),
-        est::Error::Status { status: 500.., .. } => (7, "server-failed", Some("try again"), true),
+        est::Error::Status { status: 401, .. } => {
+            (4, "credential", Some("give another token with --token-from, or a certificate with --client-cert"), false)
+        }
+        est::Error::Status { .. } if error.is_transient() => (7, "server-failed", Some("try again later"), true),
         est::Error::Status { .. } => (1, "refused", None, false),
         est::Error::Malformed { .. } => (3, "malformed-answer", None, false),
+        est::Error::Redirect { .. } => (1, "redirect", Some("name the server that is meant with --ca"), false),
+        est::Error::Unbound => (7, "closed", Some("try again"), true),
+        est::Error::NoRoot => (3, "no-root", trust, false),
+        est::Error::Fingerprint { .. } => {
+            (3, "fingerprint", Some("compare it with the sha256 that bulla inspect shows of the CA's root"), false)
+        }
+        est::Error::KeyType { .. } => (1, "key-type", None, false),
     }
 }
 
@@ -452,6 +474,12 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
             }
             _ => {}
         }
+        if let Some(est::Error::KeyType { wanted, .. }) = cause.downcast_ref() {
+            return Some(match wanted {
+                enroll::KeyWish::Type(wanted) => format!("make one: bulla keygen --type {} -o NAME", word_of(*wanted)),
+                enroll::KeyWish::AnyRsa => "make one: bulla keygen --type rsa3072 -o NAME".to_owned(),
+            });
+        }
         match cause.downcast_ref::<enroll::Error>() {
             Some(enroll::Error::Refused(enroll::Refusal::ProfileNotServed { profile, .. })) => {
                 let profile =
@@ -463,6 +491,17 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
             _ => None,
         }
     })
+}
+
+/// A type of key as `keygen --type` has it.
+fn word_of(key_type: key::KeyType) -> String {
+    match key_type {
+        key::KeyType::P256 => "p256".to_owned(),
+        key::KeyType::P384 => "p384".to_owned(),
+        key::KeyType::P521 => "p521".to_owned(),
+        key::KeyType::Ed25519 => "ed25519".to_owned(),
+        key::KeyType::Rsa(bits) => format!("rsa{bits}"),
+    }
 }
 
 fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {

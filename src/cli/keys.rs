@@ -40,22 +40,26 @@ impl FromStr for PassphraseFrom {
 }
 
 impl PassphraseFrom {
-    /// Gets the passphrase. From a file or descriptor one line end is taken off. An unset variable is an error; an
-    /// empty one is the empty passphrase. `what` names the secret, `confirm` asks twice at a prompt.
+    /// Gets the passphrase, as [`secret`](Self::secret) does.
     pub fn get(&self, what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
-        let bytes = match self {
+        self.secret(what, confirm).map(Passphrase::new)
+    }
+
+    /// Gets the secret. From a file or descriptor one line end is taken off. An unset variable is an error; an
+    /// empty one is the empty passphrase. `what` names the secret, `confirm` asks twice at a prompt.
+    pub fn secret(&self, what: &str, confirm: bool) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        match self {
             Self::Env(variable) => {
                 let value = std::env::var_os(variable).ok_or_else(|| Credential {
                     message: format!("the variable {variable} for the {what} is not set"),
                     hint: "set it; the empty value is the empty passphrase".to_owned(),
                 })?;
-                Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value))
+                Ok(Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value)))
             }
-            Self::File(path) => read(path, what)?,
-            Self::Fd(number) => read(&PathBuf::from(format!("/dev/fd/{number}")), what)?,
-            Self::Prompt => return prompt(what, confirm),
-        };
-        Ok(Passphrase::new(bytes))
+            Self::File(path) => read(path, what),
+            Self::Fd(number) => read(&PathBuf::from(format!("/dev/fd/{number}")), what),
+            Self::Prompt => prompt(what, confirm),
+        }
     }
 }
 
@@ -80,7 +84,7 @@ fn can_ask() -> bool {
 }
 
 /// Asks at the terminal.
-fn prompt(what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
+fn prompt(what: &str, confirm: bool) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     if !can_ask() {
         return Err(Credential {
             message: format!("there is no terminal to ask for the {what}"),
@@ -93,7 +97,7 @@ fn prompt(what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
     if confirm && ask(format!("{what} again: "))? != first {
         return Err(Credential { message: "the two do not match".to_owned(), hint: "try again".to_owned() }.into());
     }
-    Ok(Passphrase::new(first))
+    Ok(first)
 }
 
 /// A key's passphrase flag, and how to speak of it.
@@ -160,7 +164,7 @@ pub fn unlocked_any(file: KeyFile, name: &str, unlock: Unlock<'_>, context: &Con
     }
     let passphrase = match unlock.from {
         Some(from) => Some(from.get(unlock.what, false)?),
-        None if file.is_encrypted() && can_ask() => Some(prompt(unlock.what, false)?),
+        None if file.is_encrypted() && can_ask() => Some(Passphrase::new(prompt(unlock.what, false)?)),
         None if file.is_encrypted() => {
             return Err(Credential {
                 message: format!("{name} is encrypted and no passphrase was given"),

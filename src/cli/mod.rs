@@ -12,24 +12,29 @@ mod array;
 mod authority;
 mod ca;
 mod csr;
+mod doctor;
 mod enroll;
 mod error;
 mod espsecure;
+mod est_url;
 pub mod generated;
 mod imgtool;
 mod inspect;
 mod keygen;
 mod keys;
 mod obtain;
+mod order;
 mod product;
 mod profile;
 mod progress;
+mod remote;
 mod renew;
 mod report;
 mod revoke;
 mod sign;
 mod signature;
 mod subject;
+mod ticket;
 mod trust;
 mod verify;
 mod verify_batch;
@@ -99,6 +104,7 @@ enum Command {
     Imgtool(imgtool::Args),
     Espsecure(espsecure::Args),
     Profile(profile::Args),
+    Doctor(doctor::Args),
     Completions(generated::CompletionsArgs),
     Man(generated::ManArgs),
 }
@@ -195,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Imgtool(args) => imgtool::run(args, &context),
         Command::Espsecure(args) => espsecure::run(&args, &context),
         Command::Profile(args) => profile::run(&args, &context),
+        Command::Doctor(args) => doctor::run(&args, &context),
         Command::Completions(args) => generated::completions(&args, &context),
         Command::Man(args) => generated::man(&args, &context),
     };

@@ -86,8 +86,7 @@ impl SubjectArgs {
             subject: Name::new(&attributes)?,
             alt_names,
             variables: self.variables.variables()?,
-            challenge_password: None,
-            decrypt_key: None,
+            ..Wanted::default()
         })
     }
 }

@@ -207,13 +207,13 @@ fn malformed(_: der::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SignedData;
     use super::*;
+    use crate::cms::SignedData as Read;
 
     #[test]
     fn a_message_of_no_certificate_is_one() {
         let message = certs_only(&[]).unwrap();
-        assert_eq!(SignedData::certificates_only(&message).unwrap().len(), 0);
+        assert_eq!(Read::certificates_only(&message).unwrap().len(), 0);
         // [0] is there, and empty.
         assert!(message.windows(2).any(|bytes| bytes == [0xa0, 0x00]));
     }

@@ -11,12 +11,13 @@ use const_oid::ObjectIdentifier;
 use time::Duration;
 use zeroize::Zeroizing;
 
-use crate::key::{Digest, KeyType};
+use crate::key::{Digest, KeyType, PublicKey};
 use crate::net;
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{self, Certificate, Chain, Extension, Name, Names, Profile, ProvenRequest, Reason, Time, Variables};
 
 pub mod est;
+mod wishes;
 
 /// What is asked of a CA: a certificate of a profile, for a key that the requester has proved to hold.
 #[derive(Clone, Copy, Debug)]
@@ -439,6 +440,18 @@ impl From<net::Error> for Error {
     }
 }
 
+impl From<est::Error> for Error {
+    fn from(error: est::Error) -> Self {
+        Self::Est(error)
+    }
+}
+
+impl From<Unacceptable> for Error {
+    fn from(why: Unacceptable) -> Self {
+        Self::Unacceptable(why)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -453,6 +466,10 @@ impl std::error::Error for Error {
 /// Why a certificate that came back is not accepted.
 #[derive(Debug)]
 pub enum Unacceptable {
+    /// There is none, or only those of CAs.
+    NoLeaf,
+    /// There are several, of which one at most was asked for.
+    SeveralLeaves { count: usize },
     /// It is for another key than ours.
     OtherKey,
     /// It has other names than were asked for.
@@ -466,6 +483,8 @@ pub enum Unacceptable {
 impl fmt::Display for Unacceptable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoLeaf => f.write_str("there is none for our key"),
+            Self::SeveralLeaves { count } => write!(f, "there are {count} of end entities"),
             Self::OtherKey => f.write_str("it is for another key"),
             Self::OtherNames { subject } => write!(f, "it has other names than were asked for: {subject}"),
             Self::Profile(error) => error.fmt(f),
@@ -477,12 +496,30 @@ impl fmt::Display for Unacceptable {
 /// How far the clock of a CA may stand ahead of ours: also two processes on one machine read it a moment apart.
 const SKEW: Duration = Duration::minutes(1);
 
-/// Checks what a CA returned: our public key, the profile, the names, and a chain to a trusted certificate at `now`.
-pub fn accept(chain: Chain, ask: &Ask<'_>, anchors: &Anchors, now: Time) -> Result<Chain, Unacceptable> {
-    let leaf = chain.leaf();
+/// Checks what a CA returned: our public key, the profile, the names, and a chain through `others` to a trusted certificate
+/// at `now`. The others may come in any order, and be too many.
+pub fn accept(
+    leaf: &Certificate,
+    others: &[Certificate],
+    ask: &Ask<'_>,
+    anchors: &Anchors,
+    now: Time,
+) -> Result<Chain, Unacceptable> {
+    accept_for(ask.request.public_key(), leaf, others, ask, anchors, now)
+}
+
+/// Checks the same for a key that is not the request's, since the CA made it.
+fn accept_for(
+    key: &PublicKey,
+    leaf: &Certificate,
+    others: &[Certificate],
+    ask: &Ask<'_>,
+    anchors: &Anchors,
+    now: Time,
+) -> Result<Chain, Unacceptable> {
     let is_just_issued = leaf.not_before() > now && leaf.not_before() <= now.saturating_add(SKEW);
     let now = if is_just_issued { leaf.not_before() } else { now };
-    if leaf.spki() != ask.request.public_key().spki() {
+    if leaf.spki() != key.spki() {
         return Err(Unacceptable::OtherKey);
     }
     ask.profile.check(leaf).map_err(Unacceptable::Profile)?;
@@ -491,8 +528,29 @@ pub fn accept(chain: Chain, ask: &Ask<'_>, anchors: &Anchors, now: Time) -> Resu
         return Err(Unacceptable::OtherNames { subject: leaf.subject().to_string() });
     }
     let rules = Rules::new(Purpose::Any, now);
-    let path = verify::path(leaf, &chain.certificates()[1..], anchors, &rules).map_err(Unacceptable::Chain)?;
+    let path = verify::path(leaf, others, anchors, &rules).map_err(Unacceptable::Chain)?;
     Ok(path.chain)
+}
+
+/// Finds the one certificate for a key among what a CA returned in no order: certificates of CAs may stand beside it, those
+/// of other end entities may not.
+fn leaf_for<'a>(key: &PublicKey, returned: &'a [Certificate]) -> Result<&'a Certificate, Unacceptable> {
+    let is_ca = |certificate: &Certificate| {
+        let constraints = certificate.basic_constraints().map_err(Unacceptable::Profile)?;
+        Ok(constraints.is_some_and(|constraints| constraints.ca))
+    };
+    let mut found = Vec::new();
+    for certificate in returned {
+        if certificate.spki() == key.spki() || !is_ca(certificate)? {
+            found.push(certificate);
+        }
+    }
+    match found.as_slice() {
+        [] => Err(Unacceptable::NoLeaf),
+        [leaf] if leaf.spki() == key.spki() => Ok(leaf),
+        [_] => Err(Unacceptable::OtherKey),
+        several => Err(Unacceptable::SeveralLeaves { count: several.len() }),
+    }
 }
 
 /// Enrolls by submitting to an authority in this process.
@@ -517,7 +575,8 @@ impl<A: Authority> Enroller for Direct<A> {
         let decisions = self.authority.submit(std::slice::from_ref(ask), now).map_err(Error::Authority)?;
         match decisions.into_iter().next() {
             Some(Decision::Issued(chain)) => {
-                accept(chain, ask, &self.anchors, now).map(Outcome::Issued).map_err(Error::Unacceptable)
+                let accepted = accept(chain.leaf(), chain.without_leaf(), ask, &self.anchors, now);
+                accepted.map(Outcome::Issued).map_err(Error::Unacceptable)
             }
             Some(Decision::Pending(pending)) => Ok(Outcome::Pending(pending)),
             Some(Decision::Refused(refusal)) => Err(Error::Refused(refusal)),

@@ -17,13 +17,20 @@ use zeroize::Zeroizing;
 use crate::x509::Certificate;
 use crate::x509::verify;
 
+mod address;
 mod client;
+mod conversation;
+mod http;
+mod seats;
 mod server;
+#[cfg(test)]
+mod tests;
 mod tls;
 
-pub use client::{Client, Proxy, ServerName, Trust};
-pub use server::{Limits, Log, Logged, Server};
-pub use tls::Identity;
+pub use address::{Proxy, ServerName};
+pub use client::{Client, Trust};
+pub use server::{Limits, Log, Logged, Server, Stopper};
+pub use tls::{ClientAuth, Identity, ServerIdentity};
 
 /// A request, of either end.
 #[derive(Clone)]
@@ -274,6 +281,10 @@ pub enum Error {
     Http { server: String, why: String },
     /// The response is larger than the limit, in bytes.
     TooLarge { server: String, limit: usize },
+    /// The setting of a proxy, by the name of its variable, cannot be used. Its value may hold a password.
+    ProxySetting { variable: &'static str, why: String },
+    /// A request has something that HTTP has no place for.
+    Request { why: &'static str },
     /// An address cannot be listened on.
     Listen { address: String, source: std::io::Error },
     /// A key or certificate cannot be used for TLS.
@@ -300,6 +311,8 @@ impl fmt::Display for Error {
             Self::Closed { server } => write!(f, "{server} closed the connection before it answered"),
             Self::Http { server, why } => write!(f, "{server} does not speak HTTP as it should: {why}"),
             Self::TooLarge { server, limit } => write!(f, "the response of {server} is larger than {limit} bytes"),
+            Self::ProxySetting { variable, why } => write!(f, "the proxy in {variable} cannot be used: {why}"),
+            Self::Request { why } => write!(f, "the request cannot be sent: {why}"),
             Self::Listen { address, .. } => write!(f, "cannot listen on {address}"),
             Self::Identity { why } => write!(f, "the key and certificate cannot be used for TLS: {why}"),
             Self::Runtime { .. } => f.write_str("cannot start"),

@@ -281,8 +281,8 @@ pub trait Store: Send {
     /// Records a token. `false` where one is called alike: it is not recorded, and another secret is to be made.
     fn add_token(&mut self, ledger: Ledger<'_>, token: &Token, now: Time) -> Result<bool, Error>;
 
-    /// Finds a token by the SHA-256 of its secret.
-    fn token(&mut self, sha256: &[u8]) -> Result<Option<Token>, Error>;
+    /// Finds a token by what it is called. Who was shown a secret compares the whole hash.
+    fn token(&mut self, id: TokenId) -> Result<Option<Token>, Error>;
 
     /// Lists tokens, of one issuer or of all, behind the one with the number `after`, at most `limit`.
     fn tokens(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Token>, Error>;
@@ -293,6 +293,9 @@ pub trait Store: Send {
     /// Lists the requests that wait for approval, of one issuer or of all, behind the one with the number `after`, at most
     /// `limit`.
     fn waiting(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Waiting>, Error>;
+
+    /// Finds a request that waits for approval, or did, by its number.
+    fn request(&mut self, id: u64) -> Result<Option<Waiting>, Error>;
 
     /// Approves a request of the ledger's issuer, or refuses it, until its certificate is planned.
     fn decide_request(&mut self, ledger: Ledger<'_>, id: u64, approve: bool, now: Time) -> Result<Decided, Error>;

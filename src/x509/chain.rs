@@ -40,6 +40,11 @@ impl Chain {
         &self.certificates
     }
 
+    /// The certificates of the CAs, in order.
+    pub fn without_leaf(&self) -> &[Certificate] {
+        self.certificates.get(1..).unwrap_or_default()
+    }
+
     /// The certificates without a self-issued one at the end: what is sent along, since a root is of no use to whom
     /// does not have it already.
     pub fn without_root(&self) -> &[Certificate] {

@@ -196,6 +196,11 @@ impl Name {
         self.der == [0x30, 0x00]
     }
 
+    /// What an attribute's type is called: its short name, as `CN`, or its OID.
+    pub fn attribute_label(oid: ObjectIdentifier) -> String {
+        label(oid)
+    }
+
     /// Whether a type is known as one of a subject's attributes.
     pub fn is_attribute(oid: ObjectIdentifier) -> bool {
         ATTRIBUTES.iter().any(|entry| entry.1 == oid)

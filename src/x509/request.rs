@@ -10,7 +10,7 @@ use x509_cert::attr::Attribute;
 use x509_cert::ext::Extension as DerExtension;
 
 use super::signed::{Signed, assemble};
-use super::{AltName, CONTEXT_0, Error, Extension, Name, Profile, Role, Variables, encode, members};
+use super::{AltName, CONTEXT_0, Error, Extension, Name, Profile, Role, Variables, encode, extension, members};
 use crate::files::{self, Kind};
 use crate::key::{Input, PublicKey, Scheme, Signer};
 
@@ -53,6 +53,8 @@ pub struct Wanted {
     pub variables: Variables,
     /// A challengePassword attribute (RFC 2985 section 5.4.1), which SCEP and EST carry.
     pub challenge_password: Option<zeroize::Zeroizing<String>>,
+    /// Extensions beside those of the profile; one that the profile makes itself is left out.
+    pub extensions: Vec<Extension>,
     /// The identifier of a key that a key made by the CA is to be encrypted to (RFC 7030 section 4.4.1.2).
     pub decrypt_key: Option<Vec<u8>>,
 }
@@ -116,7 +118,12 @@ impl Request {
             let capabilities = Any::encode_from(&Vec::from(ENCRYPTIONS.map(|oid| Capability { oid })));
             attributes.push(attribute(CAPABILITIES, capabilities.map_err(|_| Error::Malformed { what: WHAT })?)?);
         }
-        let extensions = profile.extensions(&names, public)?;
+        let mut extensions = profile.extensions(&names, public)?;
+        for Extension { oid, critical, value } in &wanted.extensions {
+            if extensions.iter().all(|own| own.extn_id != *oid) {
+                extensions.push(extension(*oid, *critical, value.clone())?);
+            }
+        }
         if !extensions.is_empty() {
             let value = Any::from_der(&encode(WHAT, &extensions)?).map_err(|_| Error::Malformed { what: WHAT })?;
             attributes.push(attribute(rfc5912::ID_EXTENSION_REQ, value)?);

@@ -70,8 +70,15 @@ fn commands(lab: &Lab, words: &str) -> Vec<String> {
     subcommands.iter().flat_map(|words| commands(lab, words)).collect()
 }
 
-/// Examples that are not run, since they leave the folder or need a terminal.
-const NOT_RUN: [&str; 2] = ["bulla completions bash > /etc/bash_completion.d/bulla", "bulla man | man -l -"];
+/// Examples that are not run, since they leave the folder, need a terminal, or a server.
+const NOT_RUN: [&str; 4] = [
+    "bulla completions bash > /etc/bash_completion.d/bulla",
+    "bulla enroll device.csr --profile idevid --ca est://ca.acme.example --trust root.pem --token-from env:TOKEN -o \
+     device.pem",
+    "bulla man | man -l -",
+    "bulla renew device.pem --key new.key --client-key device.key --profile idevid --ca est://ca.acme.example --trust \
+     root.pem -o new.pem",
+];
 
 /// What the examples find in their folder. The product that an example is about to write is taken away first.
 const PREPARATION: &str = r#"
@@ -121,6 +128,17 @@ const PREPARATION: &str = r#"
         > questions.jsonl
     openssl cms -sign -binary -nodetach -in app.bin -signer firmware.pem -certfile acme/firmware/issuing.pem -inkey firmware.key \
         -outform DER -out app.p7m
+    python3 - <<'END'
+import sqlite3
+sqlite3.connect('acme/ca.db').executescript("""
+    INSERT INTO token VALUES
+        (1, x'1a2b3c4d', 'device', 'est', 'idevid', 'SN-42', 'serialNumber=SN-42', '', 0, 1, 1, NULL);
+    INSERT INTO request VALUES
+        (7, 'device', 'idevid', 'serialNumber=SN-7', x'07', 'serialNumber=SN-7', '', 0, 'waiting', NULL),
+        (8, 'device', 'idevid', 'serialNumber=SN-8', x'08', 'serialNumber=SN-8', '', 0, 'waiting', NULL),
+        (9, 'device', 'idevid', 'serialNumber=SN-42', x'09', 'serialNumber=SN-42', '', 0, 'waiting', NULL);
+""")
+END
 "#;
 
 /// Runs a shell script with `bulla` on the path.

@@ -83,8 +83,13 @@ fn goes_on(lab: &Lab, copy: &str) {
 
 /// The lab with `acme`, a CA whose records have the first schema, and what it had issued.
 fn old_ca() -> Lab {
+    ca_of("ca-schema-1")
+}
+
+/// The lab with what a fixture has.
+fn ca_of(fixture: &str) -> Lab {
     let lab = Lab::new();
-    let from = fixtures::path("ca-schema-1");
+    let from = fixtures::path(fixture);
     let script =
         format!("cp -r '{}'/. . && find . -type f -exec chmod 600 {{}} + && chmod 700 acme acme/*", from.display());
     lab.shell(&script).ok();
@@ -123,6 +128,19 @@ fn a_ca_of_the_first_schema_goes_on() {
     lab.judge(&format!("{check} d2.pem")).ok();
     assert!(lab.judge(&format!("{check} d1.pem")).exits(2).stderr.contains("certificate revoked"));
     assert_eq!(lab.holds("acme")["records"][0]["issued"], 4);
+}
+
+/// Its audit record goes on where it was, and lines of before verify.
+#[test]
+fn a_ca_of_the_second_schema_goes_on() {
+    let lab = ca_of("ca-schema-2");
+    assert_eq!(lab.holds("acme")["records"][0]["lines"], 5);
+    assert_eq!(lab.listed("acme", "state"), ["issued", "revoked"]);
+    lab.bulla("enroll d1.csr --profile idevid --ca acme -o again.pem").ok();
+    assert_eq!(lab.read("again.pem"), lab.read("d1.pem"));
+    lab.bulla("ca token new acme --device D-3 --profile idevid").ok();
+    assert_eq!(lab.holds("acme")["records"][0]["lines"], 6);
+    lab.bulla("ca approve acme --list").ok();
 }
 
 #[test]

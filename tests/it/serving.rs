@@ -22,8 +22,13 @@ pub struct Serving {
 impl Serving {
     /// Serves the CA `acme` of a lab on a free port of 127.0.0.1, as `localhost` and by its address.
     pub fn start(lab: &Lab, flags: &str) -> Self {
+        Self::start_at(lab, 0, flags)
+    }
+
+    /// The same on a port that was used before.
+    pub fn start_at(lab: &Lab, port: u16, flags: &str) -> Self {
         let names = if flags.contains("--tls-cert") { "" } else { "--server-name localhost --server-name 127.0.0.1" };
-        let words = format!("ca serve acme --listen 127.0.0.1:0 {names} --format json {flags}");
+        let words = format!("ca serve acme --listen 127.0.0.1:{port} {names} --format json {flags}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
         command.args(words.split_whitespace()).current_dir(lab.path(".")).stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
@@ -76,7 +81,7 @@ impl Serving {
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -90,11 +95,24 @@ impl Serving {
 
     /// Opens a connection that trusts the CA's root.
     pub fn connect(&self, lab: &Lab) -> Raw {
-        self.connect_as(lab, None)
+        Dialer::new(lab, self.address, None).dial().expect("a server")
     }
 
     /// The same with a client certificate: the files of a chain and a key.
-    pub fn connect_as(&self, lab: &Lab, identity: Option<(&str, &str)>) -> Raw {
+    pub fn connect_as(&self, lab: &Lab, chain: &str, key: &str) -> Raw {
+        Dialer::new(lab, self.address, Some((chain, key))).dial().expect("a server")
+    }
+}
+
+/// Opens connections to a server, whether or not it is there.
+pub struct Dialer {
+    config: Arc<rustls::ClientConfig>,
+    address: SocketAddr,
+}
+
+impl Dialer {
+    /// Trusts the root of the CA `acme`, and shows a client certificate where there is one.
+    pub fn new(lab: &Lab, address: SocketAddr, identity: Option<(&str, &str)>) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(lab.path("acme/device/root.pem")).unwrap() {
             roots.add(root.unwrap()).unwrap();
@@ -110,10 +128,15 @@ impl Serving {
                 config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(lab.path(key)).unwrap()).unwrap()
             }
         };
-        let tls = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-        let stream = TcpStream::connect(self.address).unwrap();
+        Self { config: Arc::new(config), address }
+    }
+
+    /// Opens a connection; the handshake comes with the first request.
+    pub fn dial(&self) -> Option<Raw> {
+        let tls = rustls::ClientConnection::new(self.config.clone(), "localhost".try_into().unwrap()).unwrap();
+        let stream = TcpStream::connect(self.address).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        Raw { stream: rustls::StreamOwned::new(tls, stream) }
+        Some(Raw { stream: rustls::StreamOwned::new(tls, stream) })
     }
 }
 
@@ -137,9 +160,14 @@ impl Raw {
 
     /// Sends a request with a body, and returns the status code and the response's body.
     pub fn ask(&mut self, line: &str, fields: &str, body: &[u8]) -> (u16, String) {
+        self.try_ask(line, fields, body).expect("an answer")
+    }
+
+    /// The same; `None` where the server goes away meanwhile.
+    pub fn try_ask(&mut self, line: &str, fields: &str, body: &[u8]) -> Option<(u16, String)> {
         let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
         self.send([head.as_bytes(), body].concat());
-        self.answer().expect("an answer")
+        self.answer()
     }
 
     /// Reads one response with its length; `None` where the server closes the connection instead.

@@ -166,7 +166,8 @@ fn json(record: &Record, now: i64) -> String {
     }))
 }
 
-fn time(seconds: i64) -> String {
+/// A moment in Unix seconds, as output has it.
+pub fn time(seconds: i64) -> String {
     Time::from_unix_timestamp(seconds).map_or_else(|_| "unknown".to_owned(), rfc3339)
 }
 

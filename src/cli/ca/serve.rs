@@ -10,15 +10,16 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::Context;
-use crate::ca::{self, Ca, Issuer, Listener, Registrar, is_due, own_identity};
+use crate::ca::{Ca, Issuer, Listener, Registrar, is_due, own_identity};
 use crate::cli::authority::{KeyArgs, serving};
 use crate::cli::error::Usage;
 use crate::cli::keys::{self, PassphraseFrom, Unlock};
 use crate::cli::{Format, now, profile};
+use crate::enroll::Authority;
 use crate::enroll::est::{Responder, Served};
 use crate::files::{json_line, printable};
 use crate::key::KeyRef;
-use crate::net::{Identity, Limits, Log, Logged, Server};
+use crate::net::{ClientAuth, Identity, Limits, Log, Logged, Server, ServerIdentity};
 use crate::x509::verify::Anchors;
 use crate::x509::{self, AltName, Chain, Hierarchy, rfc3339};
 
@@ -90,16 +91,17 @@ pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (issuers, served) = serve(args, &ca, named, context)?;
     let (identity, renewing) = identity(args, &ca, &issuers, context)?;
     let limits = Limits { connections: args.max_connections, ..Limits::default() };
-    let mut hints = vendors(args)?;
+    let mut clients = ClientAuth { is_required: args.require_client_cert, issuers: vendors(args)? };
     for issuer in &issuers {
-        hints.extend(ca.anchors(issuer.hierarchy())?.certificates().iter().cloned());
+        clients.issuers.extend(issuer.chain().certificates().iter().cloned());
     }
-    let server = Server::bind(args.listen, identity, limits, args.require_client_cert, &hints)?;
-    let handle = server.handle();
-    let responder = Responder::new(served, args.require_binding).with_key_signer(Arc::new(move || handle.identity()));
+    let server = Server::bind(args.listen, identity, &clients, limits)?;
+    let (shown, keys_by) = (server.identity(), server.identity());
+    let responder = Responder::new(served, args.require_binding).with_key_signer(Arc::new(move || keys_by.current()));
     let listener = Listener::new(responder, &issuers, now);
     if let Some(issuer) = renewing {
-        renew(issuer, args.server_name.clone(), &server, context.format);
+        let (names, format) = (args.server_name.clone(), context.format);
+        std::thread::spawn(move || renew(&issuer, &names, &shown, format));
     }
     tell(context.format, "listening", vec![("address", server.local_address().to_string())]);
     let format = context.format;
@@ -124,9 +126,11 @@ fn serve(
     let mut issuers: Vec<Arc<Issuer>> = Vec::new();
     let mut served = Vec::new();
     for profile in profiles {
-        let hierarchy = named.map_or_else(|| serving(ca, &profile), Ok)?;
+        let hierarchy = serving(ca, named, &profile)?;
         if profile.role != x509::Role::Request || !profile.serves(hierarchy) {
-            return Err(Usage(format!("the issuer {} does not issue profile {}", hierarchy.name(), profile.name)).into());
+            return Err(
+                Usage(format!("the issuer {} does not issue profile {}", hierarchy.name(), profile.name)).into()
+            );
         }
         let issuer = match issuers.iter().find(|issuer| issuer.hierarchy() == hierarchy) {
             Some(issuer) => issuer.clone(),
@@ -169,22 +173,20 @@ fn identity(
 }
 
 /// Gives the server a new certificate of the CA's in time. A failure is told and tried again: the old one lasts for days.
-fn renew(issuer: Arc<Issuer>, names: Vec<AltName>, server: &Server, format: Format) {
-    let handle = server.handle();
-    std::thread::spawn(move || {
-        loop {
-            std::thread::sleep(RENEWAL_CHECK);
-            if !handle.identity().leaf().is_some_and(|leaf| is_due(leaf, now())) {
-                continue;
-            }
-            match own_identity(&issuer, &names, now()).and_then(|identity| Ok(handle.replace_identity(identity)?)) {
-                Ok(()) => tell(format, "server-certificate-renewed", Vec::new()),
-                Err(error) => {
-                    tell(format, "server-certificate-not-renewed", vec![("error", error.to_string())]);
-                }
-            }
+fn renew(issuer: &Issuer, names: &[AltName], shown: &ServerIdentity, format: Format) {
+    loop {
+        std::thread::sleep(RENEWAL_CHECK);
+        if !shown.current().certificates().first().is_some_and(|leaf| is_due(leaf, now())) {
+            continue;
         }
-    });
+        match own_identity(issuer, names, now()) {
+            Ok(identity) => {
+                shown.replace(identity);
+                tell(format, "server-certificate-renewed", Vec::new());
+            }
+            Err(error) => tell(format, "server-certificate-not-renewed", vec![("error", error.to_string())]),
+        }
+    }
 }
 
 /// One line about a request.
@@ -196,6 +198,7 @@ fn log(format: Format, logged: &Logged) {
     facts.push(("status", logged.status.to_string()));
     facts.push(("ms", logged.took.as_millis().to_string()));
     facts.extend(logged.facts.iter().cloned());
+    facts.extend(logged.failure.clone().map(|failure| ("failure", failure)));
     tell(format, "request", facts);
 }
 
@@ -208,7 +211,9 @@ fn tell(format: Format, event: &str, facts: Vec<(&'static str, String)>) {
             let number = matches!(name, "id" | "status" | "ms").then(|| value.parse::<u64>().ok()).flatten();
             line.insert(name.to_owned(), number.map_or_else(|| Value::from(printable(&value)), Value::from));
         }
-        line.extend([("schema", "bulla.ca-serve/1"), ("event", event), ("time", &time)].map(|(k, v)| (k.to_owned(), json!(v))));
+        line.extend(
+            [("schema", "bulla.ca-serve/1"), ("event", event), ("time", &time)].map(|(k, v)| (k.to_owned(), json!(v))),
+        );
         let _ = writeln!(std::io::stdout(), "{}", json_line(&Value::Object(line)));
         return;
     }

@@ -405,7 +405,9 @@ fn oid_of(der: &[u8]) -> Result<ObjectIdentifier, Unreadable> {
 }
 
 /// A member of the list: a type, and its values where it is an attribute.
-fn item(der: &[u8]) -> Result<(ObjectIdentifier, Option<Vec<&[u8]>>), Unreadable> {
+type Item<'a> = (ObjectIdentifier, Option<Vec<&'a [u8]>>);
+
+fn item(der: &[u8]) -> Result<Item<'_>, Unreadable> {
     const WHAT: &str = "one of its attributes";
     if der.first() == Some(&0x06) {
         return Ok((oid_of(der)?, None));

@@ -12,14 +12,19 @@
 //! A label is a profile here. The responder keeps nothing between two requests: what waits is in the CA's records.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::cms;
-use crate::net::Method;
+use crate::enroll::KeyWish;
+use crate::key::{Digest, KeyType};
+use crate::net::{Method, TlsVersion};
 
+mod answer;
 mod attributes;
 mod authorization;
 mod body;
 mod client;
+mod doctor;
 mod multipart;
 mod responder;
 mod sealed_key;
@@ -28,7 +33,8 @@ mod tests;
 
 pub use attributes::CsrAttributes;
 pub use body::{MediaType, Wrapping, decode};
-pub use client::Client;
+pub use client::{Client, Generated, bootstrap};
+pub use doctor::{Examination, examine};
 pub use multipart::ServerKey;
 pub use responder::{KeySigner, Responder, Served};
 pub use sealed_key::{SealedKeyError, UnknownRecipient, open_key, seal_key, wanted_recipient};
@@ -139,10 +145,28 @@ impl std::error::Error for Unreadable {
 /// Why an EST server's answer is of no use.
 #[derive(Debug)]
 pub enum Error {
-    /// The server refused, with a status code and, where it gave one, its reason.
-    Status { status: u16, doing: &'static str, why: String },
+    /// The server refused, with a status code and, where it gave one, its reason: one printable line.
+    Status { status: u16, doing: Operation, why: String },
     /// The response is not what the operation promises.
-    Malformed { doing: &'static str, why: String },
+    Malformed { doing: Operation, why: String },
+    /// The server sends elsewhere, and nobody follows.
+    Redirect { doing: Operation, to: String, why: &'static str },
+    /// The connection that the request is bound to was closed before the request could be sent over it.
+    Unbound,
+    /// What cacerts brought holds no root.
+    NoRoot,
+    /// No root among what cacerts brought has the fingerprint.
+    Fingerprint { wanted: Digest, is_there: bool },
+    /// The CA certifies keys of another type.
+    KeyType { wanted: KeyWish, found: KeyType },
+}
+
+impl Error {
+    /// Whether trying the same again may help: a server that is busy or fails says so by its status (RFC 9110 sections
+    /// 15.5.9 and 15.6, RFC 6585 section 4), and the next connection may last longer.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Status { status: 408 | 429 | 500 | 502..=504, .. } | Self::Unbound)
+    }
 }
 
 impl fmt::Display for Error {
@@ -153,8 +177,77 @@ impl fmt::Display for Error {
             }
             Self::Status { status, doing, why } => write!(f, "the server answered {doing} with {status}: {why}"),
             Self::Malformed { doing, why } => write!(f, "the server's answer to {doing} is malformed: {why}"),
+            Self::Redirect { doing, to, .. } if to.is_empty() => {
+                write!(f, "the server answered {doing} with a redirect that says no place")
+            }
+            Self::Redirect { doing, to, why } => {
+                write!(f, "the server answered {doing} with a redirect to {to}, {why}")
+            }
+            Self::Unbound => f.write_str("the server closed the connection that the request is bound to"),
+            Self::NoRoot => f.write_str("the server's cacerts hold no root certificate"),
+            Self::Fingerprint { wanted, is_there: false } => {
+                write!(f, "no certificate among the server's cacerts has the fingerprint sha256:{wanted}")
+            }
+            Self::Fingerprint { wanted, is_there: true } => {
+                write!(f, "the certificate with the fingerprint sha256:{wanted} is no root certificate")
+            }
+            Self::KeyType { wanted, found } => {
+                write!(f, "the CA certifies keys of type {wanted}, and this one is {found}")
+            }
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// What is odd about a server and was put up with: nothing is lost by it, and somebody may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A body without a media type, or of one that says nothing.
+    MediaType { doing: Operation, wanted: &'static str },
+    /// The server says to ask again, and not when.
+    NoRetryAfter { seconds: u64 },
+    /// The server says to ask again after longer than anybody waits.
+    LongRetryAfter { said: Duration, seconds: u64 },
+    /// The server wants the request bound to the connection, which this version of TLS cannot do.
+    NotBound { version: TlsVersion },
+    /// The server does not tell strangers what it wants of a request.
+    NoWishes { status: u16 },
+    /// The private key that the server made came in another form than RFC 7030 section 4.4.2 says.
+    KeyForm { found: &'static str },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MediaType { doing, wanted } => {
+                write!(f, "the server's answer to {doing} does not say that it is {wanted}, and is read as that")
+            }
+            Self::NoRetryAfter { seconds } => {
+                write!(f, "the server does not say in how many seconds to ask again; {seconds} it is")
+            }
+            Self::LongRetryAfter { said, seconds } => {
+                write!(f, "the server says to ask again in {} s; {seconds} it is", said.as_secs())
+            }
+            Self::NotBound { version } => {
+                write!(f, "the CA wants the request bound to the connection, which {version} cannot do")
+            }
+            Self::NoWishes { status } => {
+                write!(f, "the server answered csrattrs with {status}: what it wants of a request is not known")
+            }
+            Self::KeyForm { found } => write!(f, "the server sent the private key as {found}, not as PKCS#8"),
+        }
+    }
+}
+
+/// Notes of one client, each once: a server that is asked for days is odd at every answer.
+#[derive(Debug, Default)]
+struct Notes(Vec<Note>);
+
+impl Notes {
+    fn add(&mut self, note: Note) {
+        if !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+}

@@ -15,7 +15,7 @@
 //! | 501 | a key that shall be encrypted in a way that is not served |
 //! | 503 | the CA could not decide: why is for the log alone |
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use const_oid::ObjectIdentifier;
 
@@ -333,7 +333,8 @@ impl Responder {
             let _alone = match is_rsa.then(|| self.making_rsa.try_lock()) {
                 None => None,
                 Some(Ok(alone)) => Some(alone),
-                Some(Err(_)) => return Err(Instead::busy("busy")),
+                Some(Err(TryLockError::Poisoned(alone))) => Some(alone.into_inner()),
+                Some(Err(TryLockError::WouldBlock)) => return Err(Instead::busy("busy")),
             };
             match SoftwareKey::generate(key_type) {
                 Err(key::Error::UnsupportedKey { .. }) => {}
@@ -487,4 +488,28 @@ fn prove(request: x509::Request) -> Result<ProvenRequest, Instead> {
 /// The token as the CA takes it. `spki` is that of the request as it came.
 fn token<'a>(shown: &'a Authorization, spki: &[u8]) -> Token<'a> {
     Token { flow: Flow::Est, secret: &shown.secret, user: shown.user.as_deref(), request: Hash::Sha256.digest(spki) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enroll::est::tests::{name, request};
+
+    #[test]
+    fn one_rsa_key_is_made_at_a_time() {
+        let toml = "schema = \"bulla.profile/1\"\nname = \"long\"\nextends = \"ldevid\"\nkey-types = [\"rsa2048\"]";
+        let (long, any) = (Profile::from_toml(toml).unwrap(), Profile::named("ldevid").unwrap());
+        let key = SoftwareKey::generate(KeyType::Ed25519).unwrap();
+        let request = request(&any, &name("CN=SN-1"), &key);
+        let responder = Responder::new(Vec::new(), false);
+        let made = |profile| {
+            let made = responder.make_key(profile, request.request());
+            made.map(|key| key::Signer::public_key(&key).key_type()).map_err(|instead| (instead.status, instead.code))
+        };
+        let held = responder.making_rsa.lock().unwrap();
+        assert_eq!(made(&long), Err((503, "busy")));
+        assert_eq!(made(&any), Ok(KeyType::Ed25519), "others are made meanwhile");
+        drop(held);
+        assert_eq!(made(&long), Ok(KeyType::Rsa(2048)));
+    }
 }

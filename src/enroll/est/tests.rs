@@ -47,13 +47,18 @@ impl Ca {
         let names = Names { subject: name("O=Acme, CN=Root"), alt_names: Vec::new() };
         let root = issue::root(&profile("device-root"), &names, &root_key, validity).unwrap();
         let request = request(&profile("device-issuing"), &name("O=Acme, CN=Issuing"), &key);
-        let issuing = issue(&profile("device-issuing"), &request, &root, &root_key);
+        let issuing = issue(&profile("device-issuing"), &request, &root, &root_key, no_expiry());
         Self { chain: Chain::new(vec![issuing, root]).unwrap(), key }
     }
 
     /// A certificate of `profile` for what was asked.
     pub fn issue(&self, profile: &Profile, request: &ProvenRequest) -> Certificate {
-        issue(profile, request, self.chain.leaf(), &self.key)
+        self.issue_until(profile, request, no_expiry())
+    }
+
+    /// The same, valid until a time.
+    pub fn issue_until(&self, profile: &Profile, request: &ProvenRequest, until: Time) -> Certificate {
+        issue(profile, request, self.chain.leaf(), &self.key, until)
     }
 }
 
@@ -63,11 +68,17 @@ pub fn request(profile: &Profile, subject: &Name, key: &SoftwareKey) -> ProvenRe
     Request::new(profile, &wanted, key).unwrap().prove().unwrap()
 }
 
-fn issue(profile: &Profile, request: &ProvenRequest, issuer: &Certificate, key: &SoftwareKey) -> Certificate {
+fn issue(
+    profile: &Profile,
+    request: &ProvenRequest,
+    issuer: &Certificate,
+    key: &SoftwareKey,
+    until: Time,
+) -> Certificate {
     let wanted = request.request();
     let names = Names { subject: wanted.subject().clone(), alt_names: wanted.alt_names().unwrap() };
     let scheme = key.public_key().key_type().usual_scheme();
-    let validity = (now(), no_expiry());
+    let validity = (now(), until);
     let serial = Serial::new(now()).unwrap();
     let signed = issue::to_be_signed(profile, request, &names, issuer, scheme, serial, validity).unwrap();
     issue::sign(&signed, key, scheme).unwrap()

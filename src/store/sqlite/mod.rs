@@ -88,14 +88,20 @@ impl SqliteStore {
     /// Opens a database and brings an older schema up to date; a newer one is refused. `on_wait` is told when a writer
     /// has to wait.
     pub fn open(path: &Path, on_wait: OnWait) -> Result<Self, Error> {
-        is_whole(path)?;
         let mut store = Self::connect(path, on_wait)?;
-        let id: i64 = store
-            .connection
-            .pragma_query_value(None, "application_id", |row| row.get(0))
-            .map_err(|source| failure(path, source))?;
+        let number = |name| store.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        // Whoever closes the file beside SQLite takes the locks of all connections of the process away, and another process
+        // may then take the journal for nobody's (https://www.sqlite.org/howtocorrupt.html section 2.2). So the file is
+        // opened by SQLite alone, unless that finds it damaged.
+        let read = number("application_id").and_then(|id| Ok((id, number("page_size")?, number("page_count")?)));
+        let (id, page_size, pages) = read.map_err(|source| failure(path, source))?;
         if id != APPLICATION_ID {
             return Err(Error::NotAStore { path: path.to_owned() });
+        }
+        // SQLite takes the half of a page for a whole one. While the journal holds pages, that may be right.
+        let length = path.metadata().map_err(|source| cannot_read(path, source))?.len();
+        if !has_journal(path) && length < u64::try_from(page_size * pages).unwrap_or_default() {
+            return Err(cut(path));
         }
         schema::migrate(&mut store.connection, path)?;
         schema::check(&store.connection, path)?;
@@ -109,7 +115,11 @@ impl SqliteStore {
         // SQLite's NOFOLLOW refuses a link anywhere in the path; only the last step matters here.
         let real = path.canonicalize().map_err(|source| cannot_read(path, source))?;
         let lock = real.with_extension("lock");
-        let connection = Connection::open_with_flags(real, flags).map_err(fail)?;
+        // SQLite has one word for all that the system says, and the system can be asked again.
+        let why = |source| {
+            path.metadata().and_then(|_| File::open(path)).map_or_else(|io| cannot_read(path, io), |_| fail(source))
+        };
+        let connection = Connection::open_with_flags(real, flags).map_err(why)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
         connection.pragma_update(None, "cache_size", -Self::CACHE_KIB).map_err(fail)?;
@@ -176,27 +186,26 @@ impl SqliteStore {
     }
 }
 
-/// Refuses a file that is shorter than its own header says. While the journal holds pages, that may be right.
-///
-/// The header has the page size in bytes 16 and 17 (1 stands for 65536) and the number of pages in bytes 28 to 31
-/// (https://www.sqlite.org/fileformat.html section 1.3).
-fn is_whole(path: &Path) -> Result<(), Error> {
-    let fail = |source| cannot_read(path, source);
+/// Whether a file is shorter than its own header says. The header has the page size in bytes 16 and 17 (1 stands for 65536)
+/// and the number of pages in bytes 28 to 31 (https://www.sqlite.org/fileformat.html section 1.3).
+fn is_shorter_than_its_header(path: &Path) -> bool {
     let mut header = Vec::new();
-    let file = File::open(path).map_err(fail)?;
-    let length = file.metadata().map_err(fail)?.len();
-    file.take(32).read_to_end(&mut header).map_err(fail)?;
+    let read = File::open(path).and_then(|file| file.take(32).read_to_end(&mut header));
     let number = |range: std::ops::Range<usize>| {
         header.get(range).unwrap_or_default().iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
     };
     let page_size = if number(16..18) == 1 { 65536 } else { number(16..18) };
-    let journal = path.with_extension("db-wal");
-    let has_journal = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
-    if header.starts_with(b"SQLite format 3\0") && !has_journal && length < page_size * number(28..32) {
-        let why = "ca.db is shorter than it says; was it copied half?";
-        return Err(Error::Damaged { path: path.to_owned(), why });
-    }
-    Ok(())
+    let says = page_size * number(28..32);
+    read.is_ok() && header.starts_with(b"SQLite format 3\0") && path.metadata().is_ok_and(|it| it.len() < says)
+}
+
+/// Whether there are pages in the journal.
+fn has_journal(path: &Path) -> bool {
+    path.with_extension("db-wal").metadata().is_ok_and(|metadata| metadata.len() > 0)
+}
+
+fn cut(path: &Path) -> Error {
+    Error::Damaged { path: path.to_owned(), why: "ca.db is shorter than it says; was it copied half?" }
 }
 
 fn cannot_read(path: &Path, source: std::io::Error) -> Error {
@@ -214,6 +223,7 @@ fn failure(path: &Path, source: rusqlite::Error) -> Error {
         }
         Some(ErrorCode::ReadOnly) => Error::ReadOnly { path },
         Some(ErrorCode::NotADatabase) => Error::NotAStore { path },
+        Some(ErrorCode::DatabaseCorrupt) if is_shorter_than_its_header(&path) => cut(&path),
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, why: "a page of ca.db is not what it must be" },
         _ => Error::Database { path, source },
     }
@@ -260,8 +270,8 @@ impl Store for SqliteStore {
         self.decide(ledger, now, |transaction, journal| rights::add_token(transaction, journal, token))
     }
 
-    fn token(&mut self, sha256: &[u8]) -> Result<Option<Token>, Error> {
-        self.read(|connection| rights::token_of(connection, sha256))
+    fn token(&mut self, id: TokenId) -> Result<Option<Token>, Error> {
+        self.read(|connection| rights::token(connection, id))
     }
 
     fn tokens(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Token>, Error> {
@@ -274,6 +284,10 @@ impl Store for SqliteStore {
 
     fn waiting(&mut self, issuer: Option<&str>, after: Option<u64>, limit: usize) -> Result<Vec<Waiting>, Error> {
         self.read(|connection| rights::waiting(connection, issuer, after, limit))
+    }
+
+    fn request(&mut self, id: u64) -> Result<Option<Waiting>, Error> {
+        self.read(|connection| rights::request(connection, id))
     }
 
     fn decide_request(&mut self, ledger: Ledger<'_>, id: u64, approve: bool, now: Time) -> Result<Decided, Error> {

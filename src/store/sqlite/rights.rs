@@ -18,7 +18,7 @@ fn number(row: &Row<'_>) -> rusqlite::Result<u64> {
     row.get::<_, i64>(0).map(|id| u64::try_from(id).unwrap_or_default())
 }
 
-fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
     let names: String = row.get(7)?;
     Ok(Token {
         number: number(row)?,
@@ -76,17 +76,11 @@ pub(super) fn add_token(
     Ok(true)
 }
 
-/// The token whose secret has this SHA-256.
-pub(super) fn token_of(connection: &Connection, sha256: &[u8]) -> rusqlite::Result<Option<Token>> {
-    let found = named(connection, TokenId::of(sha256))?;
-    Ok(found.filter(|token| token.sha256 == sha256))
-}
-
 /// The token of a name.
-fn named(connection: &Connection, id: TokenId) -> rusqlite::Result<Option<Token>> {
+pub(super) fn token(connection: &Connection, id: TokenId) -> rusqlite::Result<Option<Token>> {
     connection
         .prepare_cached(&format!("{TOKEN} WHERE substr(sha256, 1, 4) = ?1"))?
-        .query_row([id.octets()], token)
+        .query_row([id.octets()], read_token)
         .optional()
 }
 
@@ -101,7 +95,7 @@ pub(super) fn tokens(
     let condition = if issuer.is_some() { "issuer = ?1" } else { "?1 IS NULL" };
     connection
         .prepare_cached(&format!("{TOKEN} WHERE {condition} AND id > ?2 ORDER BY id LIMIT ?3"))?
-        .query_map(params![issuer, after, limit as i64], token)?
+        .query_map(params![issuer, after, limit as i64], read_token)?
         .collect()
 }
 
@@ -112,7 +106,7 @@ pub(super) fn revoke_token(
     id: TokenId,
     now: Time,
 ) -> Result<Option<Token>, Trouble> {
-    let Some(mut token) = named(transaction, id)?.filter(|token| token.issuer == journal.issuer()) else {
+    let Some(mut token) = token(transaction, id)?.filter(|token| token.issuer == journal.issuer()) else {
         return Ok(None);
     };
     if token.revoked.is_none() {
@@ -145,7 +139,8 @@ impl Use {
         redeem: &Redeem,
         now: Time,
     ) -> rusqlite::Result<Result<Self, TokenFault>> {
-        let Some(token) = token_of(transaction, &redeem.sha256)? else { return Ok(Err(TokenFault::Unknown)) };
+        let found = token(transaction, TokenId::of(&redeem.sha256))?.filter(|token| token.sha256 == redeem.sha256);
+        let Some(token) = found else { return Ok(Err(TokenFault::Unknown)) };
         if let Err(fault) = token.check(issuer, &redeem.flow, &plan.profile) {
             return Ok(Err(fault));
         }
@@ -209,7 +204,7 @@ impl Use {
 
 const REQUEST: &str = "SELECT id, issuer, profile, identity, claim, subject, by, requested_at, state FROM request";
 
-fn request(row: &Row<'_>) -> rusqlite::Result<Waiting> {
+fn read_request(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     let state: String = row.get(8)?;
     let state = WaitingState::ALL.into_iter().find(|(_, name)| *name == state);
     Ok(Waiting {
@@ -226,6 +221,13 @@ fn request(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     })
 }
 
+/// The request of a number.
+pub(super) fn request(connection: &Connection, id: u64) -> rusqlite::Result<Option<Waiting>> {
+    // A number that SQLite cannot hold is that of no request.
+    let id = i64::try_from(id).unwrap_or(-1);
+    connection.prepare_cached(&format!("{REQUEST} WHERE id = ?1"))?.query_row([id], read_request).optional()
+}
+
 /// The requests that wait, oldest first.
 pub(super) fn waiting(
     connection: &Connection,
@@ -238,7 +240,7 @@ pub(super) fn waiting(
         .prepare_cached(&format!(
             "{REQUEST} WHERE state = 'waiting' AND (?1 IS NULL OR issuer = ?1) AND id > ?2 ORDER BY id LIMIT ?3"
         ))?
-        .query_map(params![issuer, after, limit as i64], request)?
+        .query_map(params![issuer, after, limit as i64], read_request)?
         .collect()
 }
 
@@ -254,7 +256,7 @@ pub(super) fn request_of(
         .prepare_cached(&format!(
             "{REQUEST} WHERE issuer = ?1 AND profile = ?2 AND identity = ?3 AND claim = ?4 AND state <> 'granted'"
         ))?
-        .query_row(params![journal.issuer(), plan.profile, plan.identity, claim], request)
+        .query_row(params![journal.issuer(), plan.profile, plan.identity, claim], read_request)
         .optional()?;
     if let Some(found) = found {
         return Ok(found);
@@ -268,7 +270,7 @@ pub(super) fn request_of(
         )?
         .query_row(
             params![journal.issuer(), plan.profile, plan.identity, claim, plan.subject, by, now.unix_timestamp()],
-            request,
+            read_request,
         )?;
     journal.append(Event::Wait {
         request: made.id,
@@ -301,11 +303,7 @@ pub(super) fn decide(
     approve: bool,
     now: Time,
 ) -> Result<Decided, Trouble> {
-    // A number that SQLite cannot hold is that of no request.
-    let found = transaction
-        .prepare_cached(&format!("{REQUEST} WHERE id = ?1 AND issuer = ?2"))?
-        .query_row(params![i64::try_from(id).unwrap_or(-1), journal.issuer()], request)
-        .optional()?;
+    let found = request(transaction, id)?.filter(|request| request.issuer == journal.issuer());
     let Some(mut found) = found else { return Ok(Decided::Unknown) };
     let wanted = if approve { WaitingState::Approved } else { WaitingState::Refused };
     if found.state == WaitingState::Granted {
