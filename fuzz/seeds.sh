@@ -224,6 +224,8 @@ for flags in '-nodetach' '-nodetach -stream' '-noattr' '-keyid' '-nodetach -noat
         -outform DER -out message.der
     seed cms "openssl$(echo "$flags" | tr -d ' ')" message.der
 done
+openssl cms -encrypt -binary -in content -aes256 -outform DER -out envelope.der "$chain"
+seed cms envelope envelope.der
 openssl cms -in message.cms -inform DER -cmsout -outform PEM -out message.pem
 seed documents cms message.pem
 # detached NAME SIGNATURE : one input of signature and image
