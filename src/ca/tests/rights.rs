@@ -6,6 +6,7 @@ use super::*;
 use crate::enroll::{Flow, Token, Unauthorized};
 use crate::files::to_hex;
 use crate::key::{Digest, Hash};
+use crate::store::{Plan, Reserved, TokenFault, TokenId};
 use crate::x509::AltName;
 
 /// A CA, and its device issuer as a server has it.
@@ -29,7 +30,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let ca = new_ca(folder.path());
         let issuer = issuer(&ca, Hierarchy::Device).with_registrar(registrar);
-        Self { folder: folder, ca, issuer }
+        Self { folder, ca, issuer }
     }
 
     /// A second process at the same CA.
@@ -161,12 +162,12 @@ fn a_token_ends_and_is_taken_back() {
     let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
     assert_eq!(code(&site.redeem_at(&expired, &a, now() + Duration::HOUR)), "token-expired");
     assert_eq!(code(&site.redeem_at(&expired, &a, now() + Duration::minutes(59))), "issued");
-    let id = crate::store::TokenId::of(Hash::Sha256.digest(revoked.as_bytes()).bytes());
+    let id = TokenId::of(Hash::Sha256.digest(revoked.as_bytes()).bytes());
     assert_eq!(code(&site.redeem(&revoked, &b)), "issued");
     let taken = site.issuer.revoke_token(id, now()).unwrap();
     assert_eq!(site.issuer.revoke_token(id, now() + Duration::HOUR).unwrap(), taken, "once");
     assert_eq!(code(&site.redeem(&revoked, &b)), "token-revoked", "also for what it served before");
-    let nobody = site.issuer.revoke_token(crate::store::TokenId::parse("00000000").unwrap(), now());
+    let nobody = site.issuer.revoke_token(TokenId::parse("00000000").unwrap(), now());
     assert!(matches!(nobody, Err(Error::NoSuchToken { .. })));
     let firmware = issuer(&site.ca, Hierarchy::Firmware).revoke_token(id, now());
     assert!(matches!(firmware, Err(Error::NoSuchToken { .. })), "the other issuer's");
@@ -488,4 +489,47 @@ fn a_secret_is_nowhere() {
     assert!(bytes.windows(32).any(|window| window == hash.bytes()), "{}", to_hex(hash.bytes()));
     let why = Unauthorized::UsedUp { token: hash.to_string()[..8].to_owned() };
     assert!(!why.to_string().contains(&secret));
+}
+
+/// What was true when the credential was judged may have changed since: the transaction asks again.
+#[test]
+fn a_token_is_judged_again_where_it_is_redeemed() {
+    let site = Site::new();
+    let (a, b) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "B"));
+    let secret = site.token("idevid", "A", 1);
+    let id = TokenId::of(Hash::Sha256.digest(secret.as_bytes()).bytes());
+    let shown = token(&secret, None, a.public_key().fingerprint());
+    let plan = site.issuer.plan(&Ask { credential: Credential::Token(&shown), ..ask(&a) }, now()).unwrap().unwrap();
+    let reserve = |plan: &Plan, at| {
+        let reserved = site.issuer.store().reserve(site.issuer.ledger(), std::slice::from_ref(plan), Vec::new(), at);
+        reserved.unwrap().remove(0)
+    };
+    let late = reserve(&plan, now() + Duration::HOUR);
+    assert_eq!(late, Reserved::Token(TokenFault::Expired { token: id }));
+    let other = site.issuer.plan(&ask(&b), now()).unwrap().unwrap();
+    let other = Plan { right: plan.right.clone(), ..other };
+    let identity = "serialNumber=A".to_owned();
+    assert_eq!(reserve(&other, now()), Reserved::Token(TokenFault::OtherIdentity { identity }));
+    let elsewhere = Plan { profile: "ldevid".to_owned(), ..plan.clone() };
+    assert!(matches!(reserve(&elsewhere, now()), Reserved::Token(TokenFault::OtherProfile { .. })));
+    site.issuer.revoke_token(id, now()).unwrap();
+    assert_eq!(reserve(&plan, now()), Reserved::Token(TokenFault::Revoked { token: id }));
+    assert_eq!(site.audit().0.issued, 0);
+}
+
+/// Half of a hash is a name and no proof.
+#[test]
+fn a_token_that_is_called_alike_is_another() {
+    let site = Site::new();
+    let secret = site.token("idevid", "A", 1);
+    let mut store = site.ca.store().unwrap();
+    let mut found = store.tokens(None, None, 1).unwrap().remove(0);
+    assert!(!store.add_token(site.issuer.ledger(), &found, now()).unwrap());
+    let guessed = "guessed";
+    let hash = Hash::Sha256.digest(guessed.as_bytes());
+    found.sha256 = [&hash.bytes()[..4], &[0; 28]].concat();
+    assert!(store.add_token(site.issuer.ledger(), &found, now()).unwrap());
+    let a = request(&key(), idevid(), "A");
+    assert_eq!(code(&site.redeem(guessed, &a)), "unknown-token");
+    assert_eq!(code(&site.redeem(&secret, &a)), "issued");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, params};
+use rustix::fs::Access;
 
 use super::audit::{Event, Head};
 use super::lock::{self, Lock, OnWait};
@@ -116,10 +117,11 @@ impl SqliteStore {
         let real = path.canonicalize().map_err(|source| cannot_read(path, source))?;
         let lock = real.with_extension("lock");
         // SQLite has one word for all that the system says, and the system can be asked again.
-        let why = |source| {
-            path.metadata().and_then(|_| File::open(path)).map_or_else(|io| cannot_read(path, io), |_| fail(source))
+        let why = |source| match rustix::fs::access(&real, Access::READ_OK) {
+            Err(errno) => cannot_read(path, errno.into()),
+            Ok(()) => fail(source),
         };
-        let connection = Connection::open_with_flags(real, flags).map_err(why)?;
+        let connection = Connection::open_with_flags(&real, flags).map_err(why)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
         connection.pragma_update(None, "cache_size", -Self::CACHE_KIB).map_err(fail)?;

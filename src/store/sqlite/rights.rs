@@ -13,6 +13,15 @@ const TOKEN: &str = "SELECT id, sha256, issuer, flow, profile, device, identity,
                             revoked_at, (SELECT count(*) FROM redemption WHERE token = token.id)
                      FROM token";
 
+fn of_token_id() -> String {
+    format!("{TOKEN} WHERE substr(sha256, 1, 4) = ?1")
+}
+
+fn in_order(issuer: Option<&str>) -> String {
+    let condition = if issuer.is_some() { "issuer = ?1" } else { "?1 IS NULL" };
+    format!("{TOKEN} WHERE {condition} AND id > ?2 ORDER BY id LIMIT ?3")
+}
+
 /// The number of a row, which SQLite counts from 1.
 fn number(row: &Row<'_>) -> rusqlite::Result<u64> {
     row.get::<_, i64>(0).map(|id| u64::try_from(id).unwrap_or_default())
@@ -78,10 +87,7 @@ pub(super) fn add_token(
 
 /// The token of a name.
 pub(super) fn token(connection: &Connection, id: TokenId) -> rusqlite::Result<Option<Token>> {
-    connection
-        .prepare_cached(&format!("{TOKEN} WHERE substr(sha256, 1, 4) = ?1"))?
-        .query_row([id.octets()], read_token)
-        .optional()
+    connection.prepare_cached(&of_token_id())?.query_row([id.octets()], read_token).optional()
 }
 
 /// Tokens in the order in which they were made.
@@ -92,11 +98,7 @@ pub(super) fn tokens(
     limit: usize,
 ) -> rusqlite::Result<Vec<Token>> {
     let after = after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX));
-    let condition = if issuer.is_some() { "issuer = ?1" } else { "?1 IS NULL" };
-    connection
-        .prepare_cached(&format!("{TOKEN} WHERE {condition} AND id > ?2 ORDER BY id LIMIT ?3"))?
-        .query_map(params![issuer, after, limit as i64], read_token)?
-        .collect()
+    connection.prepare_cached(&in_order(issuer))?.query_map(params![issuer, after, limit as i64], read_token)?.collect()
 }
 
 /// Takes a token back.
@@ -204,6 +206,15 @@ impl Use {
 
 const REQUEST: &str = "SELECT id, issuer, profile, identity, claim, subject, by, requested_at, state FROM request";
 
+fn of_claim() -> String {
+    let claim = "issuer = ?1 AND profile = ?2 AND identity = ?3 AND claim = ?4";
+    format!("{REQUEST} WHERE {claim} AND state <> 'granted'")
+}
+
+fn of_waiting() -> String {
+    format!("{REQUEST} WHERE state = 'waiting' AND (?1 IS NULL OR issuer = ?1) AND id > ?2 ORDER BY id LIMIT ?3")
+}
+
 fn read_request(row: &Row<'_>) -> rusqlite::Result<Waiting> {
     let state: String = row.get(8)?;
     let state = WaitingState::ALL.into_iter().find(|(_, name)| *name == state);
@@ -236,12 +247,7 @@ pub(super) fn waiting(
     limit: usize,
 ) -> rusqlite::Result<Vec<Waiting>> {
     let after = after.map_or(0, |after| i64::try_from(after).unwrap_or(i64::MAX));
-    connection
-        .prepare_cached(&format!(
-            "{REQUEST} WHERE state = 'waiting' AND (?1 IS NULL OR issuer = ?1) AND id > ?2 ORDER BY id LIMIT ?3"
-        ))?
-        .query_map(params![issuer, after, limit as i64], read_request)?
-        .collect()
+    connection.prepare_cached(&of_waiting())?.query_map(params![issuer, after, limit as i64], read_request)?.collect()
 }
 
 /// Finds the request that a plan is for, or records it as one that waits.
@@ -253,9 +259,7 @@ pub(super) fn request_of(
     now: Time,
 ) -> Result<Waiting, Trouble> {
     let found = transaction
-        .prepare_cached(&format!(
-            "{REQUEST} WHERE issuer = ?1 AND profile = ?2 AND identity = ?3 AND claim = ?4 AND state <> 'granted'"
-        ))?
+        .prepare_cached(&of_claim())?
         .query_row(params![journal.issuer(), plan.profile, plan.identity, claim], read_request)
         .optional()?;
     if let Some(found) = found {
@@ -315,4 +319,27 @@ pub(super) fn decide(
         found.state = wanted;
     }
     Ok(Decided::Done(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::SqliteStore;
+
+    /// What a server looks up for each request, and what an operator lists, costs the same however much there is.
+    #[test]
+    fn every_lookup_has_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::create(&folder.path().join("ca.db")).unwrap();
+        for (sql, parameters, index) in [
+            (of_token_id(), 1, "INDEX token_sha256"),
+            (in_order(Some("device")), 3, "INDEX token_issuer"),
+            (in_order(None), 3, "PRIMARY KEY"),
+            (of_claim(), 4, "INDEX request_claim"),
+            (of_waiting(), 3, "INDEX request_waiting"),
+        ] {
+            let plan = store.plan_of(&sql, vec![rusqlite::types::Value::Null; parameters]);
+            assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+        }
+    }
 }
