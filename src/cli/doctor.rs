@@ -99,7 +99,11 @@ fn report(url: &EstUrl, is_verified: bool, examination: &Examination) -> Report 
 
 fn shown(mut report: Report, label: &str, name: &str, certificates: &[Certificate]) -> Report {
     for certificate in certificates {
-        let (subject, until) = (certificate.subject().to_string(), rfc3339(certificate.not_after()));
+        // Servers often have no subject.
+        let first = certificate.alt_names().ok().and_then(|names| names.first().map(ToString::to_string));
+        let host = first.filter(|_| certificate.subject().is_empty());
+        let subject = host.map_or_else(|| certificate.subject().to_string(), |host| printable(&host));
+        let until = rfc3339(certificate.not_after());
         let part = Report::of_part()
             .line(row(label, &format!("{subject}, until {until}, sha256 {}", certificate.fingerprint())))
             .field("subject", subject)

@@ -33,7 +33,7 @@ Examples:
   $ bulla enroll device.csr --profile idevid --ca acme -o device.pem
   $ bulla enroll --key firmware.key --profile firmware --cn \"Acme 2026\" --ca acme -o firmware.pem
   $ bulla enroll new.csr --profile idevid --supersede --reason superseded --ca acme -o new.pem
-  $ bulla enroll device.csr --profile idevid --ca est://ca.acme.example --trust root.pem --token-from env:TOKEN -o device.pem")]
+  $ bulla enroll a.csr --profile idevid --ca est://ca --trust ca.pem --token-from env:T -o a.pem")]
 pub struct Args {
     /// The certificate request; `-` is standard input
     #[arg(value_name = "CSR", required_unless_present_any = ["key", "server_keygen"],

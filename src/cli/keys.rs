@@ -52,7 +52,7 @@ impl PassphraseFrom {
             Self::Env(variable) => {
                 let value = std::env::var_os(variable).ok_or_else(|| Credential {
                     message: format!("the variable {variable} for the {what} is not set"),
-                    hint: "set it; the empty value is the empty passphrase".to_owned(),
+                    hint: "set it; an empty value counts as set".to_owned(),
                 })?;
                 Ok(Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value)))
             }

@@ -7,9 +7,10 @@ use std::time::Instant;
 use super::Context;
 use super::est_url::EstUrl;
 use super::obtain::{self, prove};
+use super::progress;
 use super::remote::{RemoteArgs, Secret};
 use super::report::Report;
-use super::ticket::{Claim, Place, Ticket};
+use super::ticket::{Claim, Ticket, TicketFile};
 use crate::enroll::est::{self, Client, Generated, Operation};
 use crate::enroll::{Ask, Credential, Enroller, Flow, Occasion, Outcome, Pending, Token, Wishes};
 use crate::files::{Document, Output, printable, shown, shown_output};
@@ -65,14 +66,14 @@ impl Order<'_> {
     pub fn obtain(mut self, remote: &RemoteArgs, report: Report, context: &Context) -> anyhow::Result<ExitCode> {
         let deadline = remote.deadline();
         let claim = self.claim();
-        let place = Place::beside(self.output.path());
+        let place = TicketFile::beside(self.output.path());
         let held = place.as_ref().map_or(Ok(None), |place| place.find(&claim))?;
         let secret = remote.secret()?;
         let report = report.field("server", claim.server.clone());
         // Whoever comes before the time that the server said need not ask.
         if let Some(ticket) = &held
             && let Some(ask_again) = ticket.not_before(context.now)
-            && !rests_until(ask_again, deadline)
+            && !rests(ask_again, deadline, || progress::waiting(context, ask_again))
         {
             return self.report_later(ask_again, &ticket.request, place.as_ref(), report, context);
         }
@@ -128,7 +129,7 @@ impl Order<'_> {
     /// The request of a ticket, as far as it is the one that would be made now.
     fn taken_up(
         &self,
-        place: &Place,
+        place: &TicketFile,
         ticket: Ticket,
         request: ProvenRequest,
         wishes: &Wishes,
@@ -149,7 +150,7 @@ impl Order<'_> {
         &self,
         ask_again: Time,
         request: &ProvenRequest,
-        place: Option<&Place>,
+        place: Option<&TicketFile>,
         report: Report,
         context: &Context,
     ) -> anyhow::Result<ExitCode> {
@@ -178,7 +179,7 @@ impl Order<'_> {
         self,
         (chain, key): Gained,
         client: &mut Client,
-        place: Option<&Place>,
+        place: Option<&TicketFile>,
         report: Report,
         context: &Context,
     ) -> anyhow::Result<ExitCode> {
@@ -209,7 +210,7 @@ impl Order<'_> {
 struct Session<'a> {
     order: &'a Order<'a>,
     client: &'a mut Client,
-    place: Option<&'a Place>,
+    place: Option<&'a TicketFile>,
     deadline: Instant,
     context: &'a Context,
 }
@@ -241,7 +242,7 @@ impl Session<'_> {
             if let Some(place) = self.place {
                 place.write(&Ticket { claim: self.order.claim(), request: request.clone(), ask_again })?;
             }
-            if !rests_until(ask_again, self.deadline) {
+            if !rests(ask_again, self.deadline, || progress::waiting(self.context, ask_again)) {
                 return Ok((request, Err(Later { ask_again })));
             }
             // What is bound to a connection is worth nothing on the next one.
@@ -290,11 +291,12 @@ fn clock() -> Time {
     Time::now_utc()
 }
 
-/// Sleeps until a time, where that is before the deadline.
-fn rests_until(at: Time, deadline: Instant) -> bool {
-    let rest = (at - clock()).try_into().unwrap_or_default();
+/// Sleeps until a time, where that is before the deadline; tells before.
+fn rests(until: Time, deadline: Instant, tell: impl FnOnce()) -> bool {
+    let rest = (until - clock()).try_into().unwrap_or_default();
     let is_in_time = Instant::now().checked_add(rest).is_some_and(|end| end <= deadline);
     if is_in_time {
+        tell();
         std::thread::sleep(rest);
     }
     is_in_time

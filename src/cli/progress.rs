@@ -11,6 +11,7 @@ use serde_json::json;
 use super::Context;
 use crate::files;
 use crate::image::Source;
+use crate::x509::{Time, rfc3339};
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -96,6 +97,17 @@ impl Progress {
 pub fn open<'a>(context: &Context, what: &'static str, path: &Path) -> Result<Source<'a>, files::Error> {
     let mut progress = Progress::new(context, what, files::size(path));
     Source::open(path, move |done| progress.observe(done))
+}
+
+/// Tells that nothing happens until a time, since a CA decides later.
+pub fn waiting(context: &Context, until: Time) {
+    let until = rfc3339(until);
+    let line = match context.progress {
+        Style::None => return,
+        Style::Auto => format!("bulla: the CA has not decided yet, it is asked again at {until}"),
+        Style::Jsonl => json!({"schema": "bulla.progress/1", "what": "waiting", "until": until}).to_string(),
+    };
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl Drop for Progress {

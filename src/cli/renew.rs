@@ -31,7 +31,7 @@ use crate::x509::{self, Certificate, Chain, Hierarchy, Request, Variables, Wante
 Examples:
   $ bulla renew device.pem --key new.key --ca acme -o new.pem
   $ bulla renew device.pem --key device.key --keep-key --ca acme -o new.pem
-  $ bulla renew device.pem --key new.key --client-key device.key --profile idevid --ca est://ca.acme.example --trust root.pem -o new.pem")]
+  $ bulla renew a.pem --key a.key --keep-key --profile idevid --ca est://ca --trust ca.pem -o b.pem")]
 pub struct Args {
     /// The certificate to be renewed; `-` is standard input
     #[arg(value_name = "CERT")]

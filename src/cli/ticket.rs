@@ -68,9 +68,9 @@ impl std::error::Error for TicketError {}
 
 /// Where the ticket of an output lies.
 #[derive(Debug)]
-pub struct Place(PathBuf);
+pub struct TicketFile(PathBuf);
 
-impl Place {
+impl TicketFile {
     /// Beside the output; standard output has nothing beside it.
     pub fn beside(output: &Path) -> Option<Self> {
         if output == Path::new("-") {
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_ticket_is_taken_up_for_what_it_was_made() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::beside(&folder.path().join("a.pem")).unwrap();
+        let place = TicketFile::beside(&folder.path().join("a.pem")).unwrap();
         let claim = |server: &str| Claim {
             server: server.to_owned(),
             operation: "simpleenroll".to_owned(),
@@ -221,6 +221,6 @@ mod tests {
         place.remove().unwrap();
         place.remove().unwrap();
         assert!(place.find(&claim("a")).unwrap().is_none());
-        assert!(Place::beside(Path::new("-")).is_none());
+        assert!(TicketFile::beside(Path::new("-")).is_none());
     }
 }

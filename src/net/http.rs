@@ -13,14 +13,13 @@ pub(super) const HEADER_LIMIT: usize = 16 << 10;
 /// Most fields of a header, which is what hyper reads without memory of its own.
 pub(super) const FIELDS_LIMIT: usize = 100;
 
-/// The fields that HTTP itself minds.
+/// The fields that HTTP itself minds: they are set as a message is sent, and nobody else sets them.
 const FRAMING: [HeaderName; 4] = [header::HOST, header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
 /// Takes over the fields of a header. What is no text in a value can no longer be told apart, and equals nothing.
 pub(super) fn headers(map: &HeaderMap) -> Headers {
     let text = |value: &HeaderValue| Zeroizing::new(String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let fields = map.iter().filter(|(name, _)| !FRAMING.contains(name));
-    Headers(fields.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
+    Headers(map.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
 }
 
 /// Adds fields to a header; `None` where one has characters that HTTP has no place for, or there are too many.

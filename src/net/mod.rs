@@ -39,7 +39,8 @@ pub struct Request {
     pub method: Method,
     /// The path with its query, as `/.well-known/est/cacerts`.
     pub target: String,
-    /// The header fields beside those of HTTP itself (Host, Content-Length, Transfer-Encoding, Connection).
+    /// The header fields: all that came, and of what is sent those beside HTTP's own (Host, Content-Length,
+    /// Transfer-Encoding, Connection).
     pub headers: Headers,
     /// The body, wiped when dropped.
     pub body: Zeroizing<Vec<u8>>,
@@ -57,7 +58,7 @@ pub enum Method {
 pub struct Response {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// The header fields beside those of HTTP itself.
+    /// The header fields, as those of a request.
     pub headers: Headers,
     /// The body, wiped when dropped: it may hold a private key.
     pub body: Zeroizing<Vec<u8>>,

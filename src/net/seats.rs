@@ -190,7 +190,8 @@ mod tests {
         let fourth = seats.take().unwrap();
         assert!(is_evicted(&first));
         drop((first, third, fourth));
-        assert_eq!((seats.room().free, seats.room().waiting.len()), (2, 0));
+        let room = seats.room();
+        assert_eq!((room.free, room.waiting.len()), (2, 0));
     }
 
     /// A seat that was taken away in the moment in which the request was complete is not given back twice either.

@@ -467,7 +467,7 @@ fn flags_that_nobody_can_honour_are_refused() {
         format!("{trusted} --ca-passphrase-from env:X"),
         format!("{trusted} --accept-clock"),
         format!("{trusted} --server-keygen --key-out out.key"),
-        format!("enroll dev.csr --server-keygen --key-out out.key --ca est://127.0.0.1:1 -o out"),
+        "enroll dev.csr --server-keygen --key-out out.key --ca est://127.0.0.1:1 -o out".to_owned(),
         trusted.replace(" --profile idevid", ""),
         trusted.replace("est://", "https://"),
         trusted.replace("est://", "est://me:secret@"),

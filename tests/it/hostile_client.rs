@@ -137,9 +137,9 @@ fn a_token_serves_one_device_one_flow_one_profile() {
     let (status, said) = enroll("idevid", &a, &again);
     assert_eq!(status, 403, "a second use: {said}");
     let c = token(&lab, "--device SN-c --flow est --profile ldevid --ttl 1h --uses 1");
-    let id = serde_json::from_slice::<serde_json::Value>(&lab.bulla("ca token list acme --format json").ok().stdout)
-        .unwrap();
-    let id = id["tokens"].as_array().unwrap().iter().find(|token| token["profile"] == "ldevid").unwrap()["id"].clone();
+    let listed = String::from_utf8(lab.bulla("ca token list acme --format json").ok().stdout).unwrap();
+    let mut tokens = listed.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let id = tokens.find(|token| token["profile"] == "ldevid").unwrap()["id"].clone();
     lab.bulla(&format!("ca token revoke acme {}", id.as_str().unwrap())).ok();
     let (status, said) = enroll("ldevid", &c, &csr_c);
     assert_eq!(status, 403, "taken back: {said}");

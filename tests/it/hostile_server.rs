@@ -34,7 +34,6 @@ impl Scene {
             ("d.csr --profile ldevid --ca acme", "true.pem"),
             ("--key e.key --profile ldevid --serial SN-43 --ca acme", "key.pem"),
             ("d.csr --profile ldevid --ca other", "ca.pem"),
-            ("--key d.key --profile ldevid --serial SN-99 --ca other", "name.pem"),
             ("--key tls.key --profile tls-server --ip 127.0.0.1 --ca acme", "tls.pem"),
             ("--key tls.key --profile tls-server --ip 127.0.0.1 --ca other", "tls-ca.pem"),
         ] {
@@ -43,6 +42,8 @@ impl Scene {
         // A key serves one identity: these come from CAs of their own.
         lab.bulla("ca init second --name Acme --no-passphrase").ok();
         lab.bulla("enroll --key d.key --profile tls-client --serial SN-42 --ca second -o profile.pem").ok();
+        lab.bulla("ca init fourth --name Acme --no-passphrase").ok();
+        lab.bulla("enroll --key d.key --profile ldevid --serial SN-99 --ca fourth -o name.pem").ok();
         lab.bulla("ca init third --name Acme --no-passphrase").ok();
         lab.bulla("enroll --key tls.key --profile tls-server --dns elsewhere.example --ca third -o tls-name.pem").ok();
         lab.shell("faketime '2020-01-02' $bulla enroll d.csr --profile ldevid --ca old -o expired.pem").ok();
@@ -50,7 +51,7 @@ impl Scene {
             "faketime '2020-01-02' $bulla enroll --key tls.key --profile tls-server --ip 127.0.0.1 --ca old -o tls-expired.pem",
         )
         .ok();
-        lab.shell("cat {acme,old,second,third}/device/root.pem >trusted.pem").ok();
+        lab.shell("cat {acme,old,second,third,fourth}/device/root.pem >trusted.pem").ok();
         Self { lab }
     }
 
@@ -112,7 +113,8 @@ fn certs(base64: &[u8]) -> Vec<Act> {
 
 /// What an honest server answers.
 fn honest(scene: &Scene) -> impl Fn(&Received) -> Vec<Act> + Clone + Send + Sync + 'static {
-    let issuing = "acme/device/issuing.pem old/device/issuing.pem second/device/issuing.pem third/device/issuing.pem";
+    let issuing = "acme/device/issuing.pem old/device/issuing.pem second/device/issuing.pem third/device/issuing.pem \
+                       fourth/device/issuing.pem";
     let ca = certs(&scene.certs_only(&format!("{issuing} trusted.pem")));
     let leaf = scene.answer("true.pem");
     move |received| match received.operation() {
@@ -215,7 +217,7 @@ fn behaviours(scene: &Scene) -> Vec<(&'static str, Vec<Act>, &'static [i32], &'s
         ),
         ("redirect to another host", status("307 There", &["Location: https://127.0.0.2:1/x"]), &[1], "127.0.0.2"),
         ("redirect in a circle", status("302 Found", &["Location: /.well-known/est/simpleenroll"]), &[1], "redirect"),
-        ("redirect to nowhere", status("302 Found", &[]), &[1], "302"),
+        ("redirect to nowhere", status("302 Found", &[]), &[1], "redirect"),
         // Waiting.
         ("202 for a year", status("202 Later", &["Retry-After: 31536000"]), &[6], ""),
         ("202 for ever", status("202 Later", &["Retry-After: 0"]), &[6], ""),
@@ -279,7 +281,7 @@ fn a_server_that_is_not_trusted_sees_no_token() {
     let scene = Scene::new();
     for (name, chain, words) in [
         ("another CA", "tls-ca.pem", ""),
-        ("another name", "tls-name.pem", "elsewhere.example"),
+        ("another name", "tls-name.pem", "is not for ip 127.0.0.1"),
         ("expired", "tls-expired.pem", "expired"),
     ] {
         let double = Double::start(&scene.lab.path(chain), &scene.lab.path("tls.key"), honest(&scene));

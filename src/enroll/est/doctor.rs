@@ -9,7 +9,7 @@ use crate::x509::lint::{Finding, Severity};
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{Certificate, Time, rfc3339};
 
-/// A certificate that ends within this time is worth a word: 30 days.
+/// A certificate that ends within this time is worth a word, or within a third of its life where that is shorter.
 const SOON: time::Duration = time::Duration::days(30);
 
 /// What was found out about a server.
@@ -19,7 +19,7 @@ pub struct Examination {
     pub versions: Vec<TlsVersion>,
     /// The certificates that it shows, its own first.
     pub server: Vec<Certificate>,
-    /// The CA's certificates, in its order.
+    /// The CA's certificates.
     pub ca: Vec<Certificate>,
     /// Whether its base64 comes in lines; `None` where there was none.
     pub wrapping: Option<Wrapping>,
@@ -142,9 +142,10 @@ impl Examination {
 
     fn dates(&mut self, about: &str, certificate: Option<&Certificate>, now: Time) {
         let Some(certificate) = certificate else { return };
+        let lifetime = certificate.not_after() - certificate.not_before();
         if certificate.not_after() < now {
             self.error("expired", about, format!("ended at {}", rfc3339(certificate.not_after())));
-        } else if certificate.not_after() < now.saturating_add(SOON) {
+        } else if certificate.not_after() < now.saturating_add(SOON.min(lifetime / 3)) {
             self.warn("ends-soon", about, format!("ends at {}", rfc3339(certificate.not_after())));
         }
         if certificate.not_before() > now {
@@ -170,13 +171,6 @@ impl Examination {
                 "no-root",
                 WHAT,
                 "has no root, which clients are to trust from then on (RFC 7030 section 4.1.3)",
-            );
-        }
-        if !is_ordered(&self.ca) {
-            self.warn(
-                "ca-chain-order",
-                WHAT,
-                "is not in order from the issuing CA to the root, as some clients take it",
             );
         }
         for certificate in self.ca.clone() {

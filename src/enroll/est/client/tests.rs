@@ -13,9 +13,11 @@ use crate::key::{Hash, KeyType};
 use crate::net::{Loopback, Peer, Service, TlsVersion};
 use crate::x509::{self, Profile, ProvenRequest, Variables, Wanted};
 
+type Script = Box<dyn Fn(&Request) -> Result<Response, net::Error> + Send + Sync>;
+
 /// A server of a script: what it answers, and what it was asked.
 struct Double {
-    answer: Box<dyn Fn(&Request) -> Result<Response, net::Error> + Send + Sync>,
+    answer: Script,
     heard: Mutex<Vec<Request>>,
     connections: AtomicU8,
     version: TlsVersion,
@@ -527,7 +529,7 @@ fn sec1(pkcs8: &[u8]) -> Vec<u8> {
 fn a_key_that_the_server_made_must_be_that_of_its_certificate() {
     let stage = Stage::new();
     let key = SoftwareKey::generate(KeyType::P256).unwrap();
-    let issued = stage.ca.issue(&stage.profile, &request(&stage.profile, &name("serialNumber=SN-1"), &key));
+    let issued = [stage.ca.issue(&stage.profile, &request(&stage.profile, &name("serialNumber=SN-1"), &key))];
     let pkcs8 = key.to_pkcs8().unwrap();
     let generate = |answer: Response| {
         let double = stage.answering(answer);
@@ -536,21 +538,21 @@ fn a_key_that_the_server_made_must_be_that_of_its_certificate() {
         assert_eq!(double.targets(), ["cacerts", "serverkeygen"]);
         (generated, client.take_notes())
     };
-    let (Ok(Generated::Issued(found, chain)), notes) = generate(generated(&pkcs8, &[issued.clone()])) else { panic!() };
+    let (Ok(Generated::Issued(found, chain)), notes) = generate(generated(&pkcs8, &issued)) else { panic!() };
     assert_eq!((found.public_key(), chain.certificates().len()), (key.public_key(), 3));
     assert_eq!(notes, []);
     let sec1 = sec1(&pkcs8);
-    let (Ok(Generated::Issued(found, _)), notes) = generate(generated(&sec1, &[issued.clone()])) else { panic!() };
+    let (Ok(Generated::Issued(found, _)), notes) = generate(generated(&sec1, &issued)) else { panic!() };
     assert_eq!(found.public_key(), key.public_key());
     assert_eq!(notes, [Note::KeyForm { found: "SEC 1" }]);
     let other = SoftwareKey::generate(KeyType::P256).unwrap().to_pkcs8().unwrap();
     for (answer, is_unacceptable) in [
-        (generated(&other, &[issued.clone()]), true),
+        (generated(&other, &issued), true),
         (generated(&pkcs8, &[stage.issued()]), true),
         (generated(&pkcs8, &[]), true),
-        (generated(b"garbage", &[issued.clone()]), false),
-        (generated(issued.der(), &[issued.clone()]), false),
-        (certificates(&[issued.clone()]), false),
+        (generated(b"garbage", &issued), false),
+        (generated(issued[0].der(), &issued), false),
+        (certificates(&issued), false),
         (Response::new(200).with("Content-Type", "multipart/mixed").body(b"--".to_vec()), false),
         (Response::new(200), false),
     ] {
