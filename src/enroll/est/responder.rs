@@ -137,8 +137,8 @@ impl Instead {
         facts.extend(self.facts);
         let why: String = printable(&self.why).chars().take(REASON_LENGTH).collect();
         let response = match self.status {
-            // A client that has a credential asks once more; BouncyCastle's gives up where there is a body to be read first.
-            401 => Response::new(401),
+            // BouncyCastle's client goes on after these, and fails where there is a body that it has not read.
+            401 | 202 => Response::new(self.status),
             status => Response::text(status, &why),
         };
         self.headers.into_iter().fold(response, |response, (name, value)| response.with(name, value))

@@ -442,6 +442,7 @@ fn decisions_have_their_status() {
             assert_eq!((response.status, response.headers.get("Retry-After")), (status, Some(retry_after)));
             assert_eq!(fact(&response, "outcome"), Some(outcome));
             assert!(!text(&response).contains("disk"), "{}", text(&response));
+            assert_eq!(text(&response).is_empty(), status == 202);
             let of_log = (fact(&response, "request"), fact(&response, "error"));
             assert!(matches!(of_log, (Some("7"), None) | (None, Some("/var/lib/acme: disk full")) | (None, None)));
         }
