@@ -5,6 +5,7 @@
 //!
 //! Server and clients share the cores, in the bare handshakes too.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -22,7 +23,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 mod measure;
-use measure::{BULLA, run};
+use measure::{BULLA, in_turn, run};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Outcome<T = ()> = Result<T, Failure>;
@@ -72,13 +73,18 @@ fn main() -> Outcome {
         "clients", "handshakes/s", "issues/s", "together/s", "enrolled/s", "ratio"
     );
     for clients in CLIENTS {
-        let mut rates = [const { Vec::new() }; 3];
-        for _ in 0..ROUNDS {
-            rates[0].push(handshakes(folder, clients)?);
-            rates[1].push(issues(&issuer, &profile, &devices(DEVICES)?, clients)?);
-            rates[2].push(enrollments(folder, server.address, &devices(DEVICES)?, clients)?);
-        }
-        let [handshakes, issues, enrolled] = rates.map(median);
+        let devices = RefCell::new(&mut devices);
+        let next = || devices.borrow_mut()(DEVICES).expect("devices");
+        let [handshakes, issues, enrolled] = in_turn(
+            ROUNDS,
+            [
+                &mut || handshakes(folder, clients).expect("handshakes"),
+                &mut || self::issues(&issuer, &profile, &next(), clients).expect("certificates"),
+                &mut || enrollments(folder, server.address, &next(), clients).expect("enrollments"),
+            ],
+        );
+        let [handshakes, issues, enrolled] =
+            [handshakes, issues, enrolled].map(|time| DEVICES as f64 / time.as_secs_f64());
         let together = 1.0 / (1.0 / handshakes + 1.0 / issues);
         println!(
             "{clients:8} {handshakes:14.0} {issues:14.0} {together:14.0} {enrolled:14.0} {:6.2}",
@@ -87,11 +93,6 @@ fn main() -> Outcome {
     }
     memory(folder, &server)?;
     latency(folder, &server, &mut devices)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn device(issuer: &Issuer, profile: &Profile, number: usize) -> Outcome<Device> {
@@ -105,8 +106,8 @@ fn device(issuer: &Issuer, profile: &Profile, number: usize) -> Outcome<Device> 
     Ok(Device { request, token: secret.as_str().to_owned() })
 }
 
-/// Does something for each of `count` numbers from many threads at once, and returns how many a second.
-fn rate(clients: usize, count: usize, work: impl Fn(usize) -> Outcome + Sync) -> Outcome<f64> {
+/// Does something for each of `count` numbers from many threads at once, and returns how long that took.
+fn all(clients: usize, count: usize, work: impl Fn(usize) -> Outcome + Sync) -> Outcome<Duration> {
     let next = AtomicUsize::new(0);
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -121,11 +122,11 @@ fn rate(clients: usize, count: usize, work: impl Fn(usize) -> Outcome + Sync) ->
         let workers: Vec<_> = (0..clients).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().try_for_each(|worker| worker.join().expect("a worker"))
     })?;
-    Ok(count as f64 / started.elapsed().as_secs_f64())
+    Ok(started.elapsed())
 }
 
 /// Handshakes of rustls with itself, blocking, a thread for each connection, and one octet each way.
-fn handshakes(folder: &Path, clients: usize) -> Outcome<f64> {
+fn handshakes(folder: &Path, clients: usize) -> Outcome<Duration> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let chain = CertificateDer::pem_file_iter(folder.join("tls.pem"))?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(folder.join("tls.key"))?;
@@ -148,7 +149,7 @@ fn handshakes(folder: &Path, clients: usize) -> Outcome<f64> {
             });
         }
     });
-    rate(clients, DEVICES, |_| {
+    all(clients, DEVICES, |_| {
         let mut stream = connect(&client, address)?;
         stream.write_all(&[7])?;
         stream.flush()?;
@@ -157,9 +158,9 @@ fn handshakes(folder: &Path, clients: usize) -> Outcome<f64> {
 }
 
 /// What the CA issues to as many threads, by the same tokens.
-fn issues(issuer: &Issuer, profile: &Profile, devices: &[Device], clients: usize) -> Outcome<f64> {
+fn issues(issuer: &Issuer, profile: &Profile, devices: &[Device], clients: usize) -> Outcome<Duration> {
     let now = now()?;
-    rate(clients, devices.len(), |number| {
+    all(clients, devices.len(), |number| {
         let Device { request, token } = &devices[number];
         let fingerprint = request.public_key().fingerprint();
         let token = Token { flow: Flow::Est, secret: token, user: None, request: fingerprint };
@@ -217,9 +218,9 @@ fn enroll(client: &Arc<rustls::ClientConfig>, address: SocketAddr, device: &Devi
     if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(format!("{answer}").into()) }
 }
 
-fn enrollments(folder: &Path, address: SocketAddr, devices: &[Device], clients: usize) -> Outcome<f64> {
+fn enrollments(folder: &Path, address: SocketAddr, devices: &[Device], clients: usize) -> Outcome<Duration> {
     let client = client(folder)?;
-    rate(clients, devices.len(), |number| enroll(&client, address, &devices[number]))
+    all(clients, devices.len(), |number| enroll(&client, address, &devices[number]))
 }
 
 /// A server as it is released.
