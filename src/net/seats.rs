@@ -34,7 +34,7 @@ pub(super) struct Seats {
 struct Room {
     free: usize,
     next: u64,
-    /// Those without a complete request, by the time since when: numbers are given in order.
+    /// Those whose request is not at work, by the time since when: numbers are given in order.
     waiting: BTreeMap<u64, Arc<Notify>>,
 }
 
@@ -45,8 +45,8 @@ impl Seats {
         Arc::new(Self { limits, room: Mutex::new(room) })
     }
 
-    /// Takes a seat. Where none is free, it is the seat of whoever has waited longest without a complete request: slow peers
-    /// do not lock others out. `None` where all of them have their requests answered.
+    /// Takes a seat. Where none is free, it is the seat of whoever has been longest without a request at work: slow peers
+    /// do not lock others out. `None` where the requests of all are at work.
     pub(super) fn take(self: &Arc<Self>) -> Option<Arc<Seat>> {
         let mut room = self.room();
         if room.free == 0 {
@@ -115,7 +115,8 @@ impl Seat {
         }
         match (phase, state.place) {
             (Phase::Work, Some(place)) if self.seats.room().waiting.remove(&place).is_some() => state.place = None,
-            (Phase::Idle | Phase::Body, None) => state.place = Some(self.seats.room().wait(&self.evicted)),
+            // From here on nothing is done for it until its next request is there.
+            (Phase::Answer, None) => state.place = Some(self.seats.room().wait(&self.evicted)),
             _ => {}
         }
         (state.phase, state.since) = (phase, now);

@@ -28,7 +28,7 @@ use super::{Error, Service};
 /// What one peer, and all of them together, may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. Where one more comes, whoever has waited longest without a complete request is closed.
+    /// Connections at once. Where one more comes, whoever has been longest without a request at work is closed.
     pub connections: usize,
     /// Requests that are answered at once, each on a thread; others wait for one.
     pub workers: usize,
@@ -60,7 +60,8 @@ impl Default for Limits {
             header: Duration::from_secs(10),
             // Less than the patience of clients; a token or HSM behind the service may be slow.
             request: Duration::from_secs(30),
-            response: Duration::from_secs(10),
+            // A revocation list of 4 MB over a line of 1 Mbit/s takes as long.
+            response: Duration::from_secs(32),
             // Service managers kill after 10 s at the least.
             stop: Duration::from_secs(5),
         }

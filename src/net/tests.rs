@@ -788,7 +788,7 @@ fn servers_may_answer_in_every_way_of_http() {
                     stream.conn.send_close_notify();
                 }
                 stream.flush()?;
-                thread::sleep(Duration::from_millis(400));
+                thread::sleep(Duration::from_millis(100));
                 Ok(())
             });
             let mut connection = client.connect().unwrap();
@@ -798,7 +798,7 @@ fn servers_may_answer_in_every_way_of_http() {
             assert_eq!((response.status, text(&response).as_str()), (status, body), "{sent}");
             assert_eq!(connection.is_open(), is_open, "{sent}");
             // Then the server closes.
-            thread::sleep(Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(200));
             assert!(!connection.is_open());
         }
     }
