@@ -25,6 +25,9 @@ _bulla() {
             bulla,csr)
                 cmd="bulla__subcmd__csr"
                 ;;
+            bulla,doctor)
+                cmd="bulla__subcmd__doctor"
+                ;;
             bulla,enroll)
                 cmd="bulla__subcmd__enroll"
                 ;;
@@ -64,6 +67,9 @@ _bulla() {
             bulla,verify-chain)
                 cmd="bulla__subcmd__verify__subcmd__chain"
                 ;;
+            bulla__subcmd__ca,approve)
+                cmd="bulla__subcmd__ca__subcmd__approve"
+                ;;
             bulla__subcmd__ca,audit)
                 cmd="bulla__subcmd__ca__subcmd__audit"
                 ;;
@@ -88,6 +94,15 @@ _bulla() {
             bulla__subcmd__ca,renew-issuing)
                 cmd="bulla__subcmd__ca__subcmd__renew__subcmd__issuing"
                 ;;
+            bulla__subcmd__ca,serve)
+                cmd="bulla__subcmd__ca__subcmd__serve"
+                ;;
+            bulla__subcmd__ca,token)
+                cmd="bulla__subcmd__ca__subcmd__token"
+                ;;
+            bulla__subcmd__ca__subcmd__help,approve)
+                cmd="bulla__subcmd__ca__subcmd__help__subcmd__approve"
+                ;;
             bulla__subcmd__ca__subcmd__help,audit)
                 cmd="bulla__subcmd__ca__subcmd__help__subcmd__audit"
                 ;;
@@ -111,6 +126,45 @@ _bulla() {
                 ;;
             bulla__subcmd__ca__subcmd__help,renew-issuing)
                 cmd="bulla__subcmd__ca__subcmd__help__subcmd__renew__subcmd__issuing"
+                ;;
+            bulla__subcmd__ca__subcmd__help,serve)
+                cmd="bulla__subcmd__ca__subcmd__help__subcmd__serve"
+                ;;
+            bulla__subcmd__ca__subcmd__help,token)
+                cmd="bulla__subcmd__ca__subcmd__help__subcmd__token"
+                ;;
+            bulla__subcmd__ca__subcmd__help__subcmd__token,list)
+                cmd="bulla__subcmd__ca__subcmd__help__subcmd__token__subcmd__list"
+                ;;
+            bulla__subcmd__ca__subcmd__help__subcmd__token,new)
+                cmd="bulla__subcmd__ca__subcmd__help__subcmd__token__subcmd__new"
+                ;;
+            bulla__subcmd__ca__subcmd__help__subcmd__token,revoke)
+                cmd="bulla__subcmd__ca__subcmd__help__subcmd__token__subcmd__revoke"
+                ;;
+            bulla__subcmd__ca__subcmd__token,help)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__help"
+                ;;
+            bulla__subcmd__ca__subcmd__token,list)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__list"
+                ;;
+            bulla__subcmd__ca__subcmd__token,new)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__new"
+                ;;
+            bulla__subcmd__ca__subcmd__token,revoke)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__revoke"
+                ;;
+            bulla__subcmd__ca__subcmd__token__subcmd__help,help)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__help"
+                ;;
+            bulla__subcmd__ca__subcmd__token__subcmd__help,list)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__list"
+                ;;
+            bulla__subcmd__ca__subcmd__token__subcmd__help,new)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__new"
+                ;;
+            bulla__subcmd__ca__subcmd__token__subcmd__help,revoke)
+                cmd="bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__revoke"
                 ;;
             bulla__subcmd__espsecure,digest-sbv2-public-key)
                 cmd="bulla__subcmd__espsecure__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key"
@@ -163,6 +217,9 @@ _bulla() {
             bulla__subcmd__help,csr)
                 cmd="bulla__subcmd__help__subcmd__csr"
                 ;;
+            bulla__subcmd__help,doctor)
+                cmd="bulla__subcmd__help__subcmd__doctor"
+                ;;
             bulla__subcmd__help,enroll)
                 cmd="bulla__subcmd__help__subcmd__enroll"
                 ;;
@@ -202,6 +259,9 @@ _bulla() {
             bulla__subcmd__help,verify-chain)
                 cmd="bulla__subcmd__help__subcmd__verify__subcmd__chain"
                 ;;
+            bulla__subcmd__help__subcmd__ca,approve)
+                cmd="bulla__subcmd__help__subcmd__ca__subcmd__approve"
+                ;;
             bulla__subcmd__help__subcmd__ca,audit)
                 cmd="bulla__subcmd__help__subcmd__ca__subcmd__audit"
                 ;;
@@ -222,6 +282,21 @@ _bulla() {
                 ;;
             bulla__subcmd__help__subcmd__ca,renew-issuing)
                 cmd="bulla__subcmd__help__subcmd__ca__subcmd__renew__subcmd__issuing"
+                ;;
+            bulla__subcmd__help__subcmd__ca,serve)
+                cmd="bulla__subcmd__help__subcmd__ca__subcmd__serve"
+                ;;
+            bulla__subcmd__help__subcmd__ca,token)
+                cmd="bulla__subcmd__help__subcmd__ca__subcmd__token"
+                ;;
+            bulla__subcmd__help__subcmd__ca__subcmd__token,list)
+                cmd="bulla__subcmd__help__subcmd__ca__subcmd__token__subcmd__list"
+                ;;
+            bulla__subcmd__help__subcmd__ca__subcmd__token,new)
+                cmd="bulla__subcmd__help__subcmd__ca__subcmd__token__subcmd__new"
+                ;;
+            bulla__subcmd__help__subcmd__ca__subcmd__token,revoke)
+                cmd="bulla__subcmd__help__subcmd__ca__subcmd__token__subcmd__revoke"
                 ;;
             bulla__subcmd__help__subcmd__espsecure,digest-sbv2-public-key)
                 cmd="bulla__subcmd__help__subcmd__espsecure__subcmd__digest__subcmd__sbv2__subcmd__public__subcmd__key"
@@ -371,7 +446,7 @@ _bulla() {
 
     case "${cmd}" in
         bulla)
-            opts="-h -V --format --color --progress --help --version keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help"
+            opts="-h -V --format --color --progress --help --version keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -397,12 +472,46 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__ca)
-            opts="-h --format --color --progress --help init import renew-issuing list crl audit backup help"
+            opts="-h --format --color --progress --help init import renew-issuing list token approve crl audit backup serve help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__approve)
+            opts="-h --identity --refuse --list --ca-passphrase-from --accept-clock --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --identity)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -557,8 +666,22 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__ca__subcmd__help)
-            opts="init import renew-issuing list crl audit backup help"
+            opts="init import renew-issuing list token approve crl audit backup serve help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__help__subcmd__approve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -671,6 +794,76 @@ _bulla() {
         bulla__subcmd__ca__subcmd__help__subcmd__renew__subcmd__issuing)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__help__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__help__subcmd__token)
+            opts="new list revoke"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__help__subcmd__token__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__help__subcmd__token__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__help__subcmd__token__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -890,6 +1083,282 @@ _bulla() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bulla__subcmd__ca__subcmd__serve)
+            opts="-h --listen --serve-profile --server-name --tls-cert --tls-key --tls-passphrase-from --vendor-ca --require-client-cert --require-binding --manual-approval --max-connections --ca-passphrase-from --accept-clock --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --serve-profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vendor-ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token)
+            opts="-h --format --color --progress --help new list revoke help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__help)
+            opts="new list revoke help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__help__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__list)
+            opts="-h --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__new)
+            opts="-o -h --device --profile --flow --name --ttl --uses --output --ca-passphrase-from --accept-clock --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --device)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --flow)
+                    COMPREPLY=($(compgen -W "est" -- "${cur}"))
+                    return 0
+                    ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ttl)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --uses)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__ca__subcmd__token__subcmd__revoke)
+            opts="-h --ca-passphrase-from --accept-clock --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ca-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bulla__subcmd__completions)
             opts="-h --format --color --progress --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1002,8 +1471,42 @@ _bulla() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bulla__subcmd__doctor)
+            opts="-h --trust --timeout --format --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto jsonl none" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bulla__subcmd__enroll)
-            opts="-o -h --key --profile --supersede --reason --valid-for --allow-outlive --output --passphrase-from --force --ca --ca-passphrase-from --accept-clock --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --set --format --color --progress --help"
+            opts="-o -h --key --profile --supersede --reason --valid-for --allow-outlive --output --passphrase-from --force --ca --ca-passphrase-from --accept-clock --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --set --server-keygen --key-out --token-from --user --client-cert --client-key --client-passphrase-from --trust --server-trust --ca-fingerprint --ca-out --wait --timeout --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1082,6 +1585,54 @@ _bulla() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server-trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1511,7 +2062,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__help)
-            opts="keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help"
+            opts="keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1525,8 +2076,22 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__help__subcmd__ca)
-            opts="init import renew-issuing list crl audit backup"
+            opts="init import renew-issuing list token approve crl audit backup serve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__ca__subcmd__approve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1636,6 +2201,76 @@ _bulla() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bulla__subcmd__help__subcmd__ca__subcmd__serve)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__ca__subcmd__token)
+            opts="new list revoke"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__ca__subcmd__token__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__ca__subcmd__token__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__ca__subcmd__token__subcmd__revoke)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bulla__subcmd__help__subcmd__completions)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1651,6 +2286,20 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__help__subcmd__csr)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bulla__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3101,7 +3750,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__renew)
-            opts="-o -h --key --csr --keep-key --profile --valid-for --allow-outlive --output --passphrase-from --force --ca --ca-passphrase-from --accept-clock --format --color --progress --help"
+            opts="-o -h --key --csr --keep-key --profile --valid-for --allow-outlive --output --passphrase-from --force --ca --ca-passphrase-from --accept-clock --token-from --user --client-cert --client-key --client-passphrase-from --trust --server-trust --ca-fingerprint --ca-out --wait --timeout --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3140,6 +3789,50 @@ _bulla() {
                     return 0
                     ;;
                 --ca-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-passphrase-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server-trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-fingerprint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

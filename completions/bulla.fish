@@ -47,6 +47,7 @@ complete -c bulla -n "__fish_bulla_needs_command" -f -a "ca" -d 'Administer an e
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_needs_command" -f -a "doctor" -d 'Examine a CA\'s server: what it offers, and what is wrong with it'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "man" -d 'Print a man page'
 complete -c bulla -n "__fish_bulla_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -115,7 +116,7 @@ aACompromise\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l valid-for -d 'How long the certificate is valid instead of the profile\'s time, as 90d or 20y' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s o -l output -d 'Where the certificate chain goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l passphrase-from -d 'The passphrase of --key: env:VAR, file:PATH, fd:N or prompt' -r
-complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device; or its server, as est://host[:port][/label]' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l subject -d 'Subject attributes in order, as `O=Acme, OU=a, OU=b`; before --serial and --cn' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l serial -d 'Subject serialNumber: the device\'s serial number' -r
@@ -127,6 +128,18 @@ complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l email -d 'Alterna
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l hw-module -d 'Alternative name: hardwareModuleName (RFC 4108), as TYPE-OID:SERIAL or TYPE-OID:hex:DIGITS' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l permanent-id -d 'Alternative name: permanentIdentifier (RFC 4043), as VALUE or VALUE,ASSIGNER-OID' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l set -d 'A variable of the profile, from which it makes names of its own' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l key-out -d 'Where that private key goes' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l token-from -d 'The token that the CA gave out: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l user -d 'The user name that goes with the token, by HTTP Basic; without one the token goes as Bearer' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l client-cert -d 'The certificate to show to the server, with those of its CAs' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l client-key -d 'The private key of that certificate' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l client-passphrase-from -d 'The passphrase of --client-key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l trust -d 'Certificates of CAs that vouch for the server and for what it issues' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l server-trust -d 'Certificates of CAs that vouch for the server alone; what it issues is vouched for by --trust, or by the CA certificates that it gives out, which --ca-out keeps' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca-fingerprint -d 'The SHA-256 of the CA\'s root certificate: fetches that root, and trusts it as --trust does' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l ca-out -d 'Where the root certificates that were fetched go' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l wait -d 'How long to wait for a CA that decides later, as 30s, 10m, 2h or 1d; without it the exit code is 6' -r
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l timeout -d 'How long the server may take to connect, and for each request, in seconds; 10 and 30 where not said' -r
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -139,15 +152,27 @@ complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l supersede -d 'Rev
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l allow-outlive -d 'Allow a certificate that is valid for longer than its issuer'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l force -d 'Replace an existing file'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l server-keygen -d 'Let the server make the key, too (RFC 7030 section 4.4)'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l key -d 'The new private key; with --keep-key, the one that the certificate has' -r
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l csr -d 'A request made with the new key, where that stays in the device' -r -F
-complete -c bulla -n "__fish_bulla_using_subcommand renew" -l profile -d 'The profile\'s file, where it is not one that the CA knows by name' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l profile -d 'The profile: its file, where it is not one that the CA\'s folder knows by name; its name or file with a server' -r
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l valid-for -d 'How long the certificate is valid instead of the profile\'s time, as 90d or 20y' -r
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -s o -l output -d 'Where the certificate chain goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l passphrase-from -d 'The passphrase of --key: env:VAR, file:PATH, fd:N or prompt' -r
-complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca -d 'The CA: its folder, or one of its issuers, as acme/device; or its server, as est://host[:port][/label]' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l token-from -d 'The token that the CA gave out: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l user -d 'The user name that goes with the token, by HTTP Basic; without one the token goes as Bearer' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l client-cert -d 'The certificate to show to the server, with those of its CAs' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l client-key -d 'The private key of that certificate' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l client-passphrase-from -d 'The passphrase of --client-key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l trust -d 'Certificates of CAs that vouch for the server and for what it issues' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l server-trust -d 'Certificates of CAs that vouch for the server alone; what it issues is vouched for by --trust, or by the CA certificates that it gives out, which --ca-out keeps' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca-fingerprint -d 'The SHA-256 of the CA\'s root certificate: fetches that root, and trusts it as --trust does' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l ca-out -d 'Where the root certificates that were fetched go' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l wait -d 'How long to wait for a CA that decides later, as 30s, 10m, 2h or 1d; without it the exit code is 6' -r
+complete -c bulla -n "__fish_bulla_using_subcommand renew" -l timeout -d 'How long the server may take to connect, and for each request, in seconds; 10 and 30 where not said' -r
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -417,23 +442,26 @@ complete -c bulla -n "__fish_bulla_using_subcommand inspect" -l progress -d 'How
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -l color -d 'When to use colour' -r -f -a "auto\t''
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -l color -d 'When to use colour' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
 jsonl\t'A JSON object a line, each second'
 none\t''"
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "import" -d 'Take in the certificate that another CA issued'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "crl" -d 'Issue a certificate revocation list'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list crl audit backup help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "import" -d 'Take in the certificate that another CA issued'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "token" -d 'Make, list and take back the tokens by which devices enroll'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "approve" -d 'Approve or refuse requests that wait'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "crl" -d 'Issue a certificate revocation list'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "serve" -d 'Serve a CA over the network: EST, its revocation lists, and whether it is well'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and not __fish_seen_subcommand_from init import renew-issuing list token approve crl audit backup serve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l name -d 'The organisation that the CA\'s certificates name' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from init" -l hierarchy -d 'The hierarchy that the CA is for; both where left out' -r -f -a "device\t''
 firmware\t''"
@@ -514,6 +542,33 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "new" -d 'Make a token'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "list" -d 'List the tokens of a CA'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Take a token back'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l identity -d 'Those that wait of this identity, as SN-42 or serialNumber=SN-42' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l refuse -d 'Refuse them'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l list -d 'List what waits, and decide nothing'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -s o -l output -d 'Where the list goes; `-` is standard output' -r -F
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l every -d 'When the next list will be issued, in days' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from crl" -l overlap -d 'For how much longer this one stays valid' -r
@@ -556,13 +611,38 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l listen -d 'The address and port to listen on; port 0 takes a free one' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l serve-profile -d 'A profile that is served; the first is the one without label' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l server-name -d 'What clients call the server, a DNS name or an IP address, for the certificate that the CA gives it' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l tls-cert -d 'The server\'s certificate chain, instead of one by this CA' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l tls-key -d 'The server\'s private key' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l tls-passphrase-from -d 'The passphrase of the server\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l vendor-ca -d 'Certificates of makers whose devices enroll with their IDevIDs, each under its own identity' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l max-connections -d 'Connections at once' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l require-client-cert -d 'Refuse connections without client certificate'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l require-binding -d 'Refuse requests that are not bound to their connection (RFC 9266)'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l manual-approval -d 'Let every new request wait until it is approved: bulla ca approve'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take in the certificate that another CA issued'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "token" -d 'Make, list and take back the tokens by which devices enroll'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "approve" -d 'Approve or refuse requests that wait'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "crl" -d 'Issue a certificate revocation list'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "serve" -d 'Serve a CA over the network: EST, its revocation lists, and whether it is well'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand imgtool; and not __fish_seen_subcommand_from sign create verify keygen getpub getpubhash keyinfo dumpinfo version help" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
@@ -978,6 +1058,17 @@ complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_sub
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "example" -d 'Print an example of a profile that has every key, with comments'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "lint" -d 'Look for mistakes in profiles and certificates'
 complete -c bulla -n "__fish_bulla_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand doctor" -l trust -d 'Certificates of CAs that vouch for the server' -r -F
+complete -c bulla -n "__fish_bulla_using_subcommand doctor" -l timeout -d 'How long the server may take for one request, in seconds' -r
+complete -c bulla -n "__fish_bulla_using_subcommand doctor" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
+json\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand doctor" -l progress -d 'How to show progress on standard error; auto is a bar on a terminal, else a line each 10 s' -r -f -a "auto\t''
+jsonl\t'A JSON object a line, each second'
+none\t''"
+complete -c bulla -n "__fish_bulla_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand completions" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t''
@@ -996,29 +1087,33 @@ complete -c bulla -n "__fish_bulla_using_subcommand man" -l progress -d 'How to 
 jsonl\t'A JSON object a line, each second'
 none\t''"
 complete -c bulla -n "__fish_bulla_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "verify-chain" -d 'Check a certificate and the chain that vouches for it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "ca" -d 'Administer an embedded CA'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "profile" -d 'See and check certificate profiles'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "completions" -d 'Print the completions of a shell'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "man" -d 'Print a man page'
-complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "keygen" -d 'Make a private key, or write the public half of one'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "csr" -d 'Make a certificate request (PKCS#10) from a key and a profile'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "enroll" -d 'Get a certificate from a CA, for a request or a key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "renew" -d 'Renew a certificate: the same names and profile, by default for a new key'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "revoke" -d 'Revoke certificates, or release them from hold'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "sign" -d 'Sign a firmware image or any file'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "verify" -d 'Check a signature as the device would check it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "verify-chain" -d 'Check a certificate and the chain that vouches for it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "inspect" -d 'Say what a file is and what is in it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "ca" -d 'Administer an embedded CA'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "imgtool" -d 'Sign and verify MCUboot images by the command lines of imgtool'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "espsecure" -d 'Sign and verify ESP32 images by the command lines of espsecure'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "profile" -d 'See and check certificate profiles'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "doctor" -d 'Examine a CA\'s server: what it offers, and what is wrong with it'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "completions" -d 'Print the completions of a shell'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "man" -d 'Print a man page'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and not __fish_seen_subcommand_from keygen csr enroll renew revoke sign verify verify-chain inspect ca imgtool espsecure profile doctor completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "init" -d 'Make a CA in a new folder: roots and issuing CAs for devices and firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "import" -d 'Take in the certificate that another CA issued'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "renew-issuing" -d 'Give an issuing CA a new certificate under the same root'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "list" -d 'List the certificates that a CA has planned, issued and revoked'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "token" -d 'Make, list and take back the tokens by which devices enroll'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "approve" -d 'Approve or refuse requests that wait'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "crl" -d 'Issue a certificate revocation list'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "audit" -d 'Check the audit record of a CA, or of an exported file, and export it'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "backup" -d 'Copy a CA into a new folder while it runs'
+complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from ca" -f -a "serve" -d 'Serve a CA over the network: EST, its revocation lists, and whether it is well'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "sign" -d 'Make an MCUboot image of a firmware'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "verify" -d 'Check an MCUboot image as the bootloader would'
 complete -c bulla -n "__fish_bulla_using_subcommand help; and __fish_seen_subcommand_from imgtool" -f -a "keygen" -d 'Make a key for MCUboot'

@@ -71,8 +71,12 @@ fn commands(lab: &Lab, words: &str) -> Vec<String> {
 }
 
 /// Examples that are not run, since they leave the folder, need a terminal, or a server.
-const NOT_RUN: [&str; 4] = [
+const NOT_RUN: [&str; 8] = [
+    "bulla ca serve acme --listen 127.0.0.1:8443 --server-name localhost --serve-profile idevid",
+    "bulla ca serve acme --listen [::]:443 --server-name ca --serve-profile ldevid --vendor-ca m.pem",
     "bulla completions bash > /etc/bash_completion.d/bulla",
+    "bulla doctor est://127.0.0.1:8443/idevid --format json",
+    "bulla doctor est://ca.example --trust root.pem",
     "bulla enroll a.csr --profile idevid --ca est://ca --trust ca.pem --token-from env:T -o a.pem",
     "bulla man | man -l -",
     "bulla renew a.pem --key a.key --keep-key --profile idevid --ca est://ca --trust ca.pem -o b.pem",

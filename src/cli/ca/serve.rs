@@ -34,8 +34,7 @@ use crate::x509::{self, AltName, Chain, Hierarchy, rfc3339};
 #[command(after_help = "\
 Examples:
   $ bulla ca serve acme --listen 127.0.0.1:8443 --server-name localhost --serve-profile idevid
-  $ bulla ca serve acme --listen [::]:443 --server-name ca.example --serve-profile ldevid \\
-      --vendor-ca maker.pem")]
+  $ bulla ca serve acme --listen [::]:443 --server-name ca --serve-profile ldevid --vendor-ca m.pem")]
 pub struct Args {
     /// The CA, or one of its issuers, as acme/device
     #[arg(value_name = "CA")]
