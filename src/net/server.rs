@@ -28,12 +28,14 @@ use super::{Error, Service};
 /// What one peer, and all of them together, may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once. Where one more comes, whoever has waited longest without a complete request is closed.
+    /// Connections at once. Where one more comes, whoever has kept the server waiting for longest is closed.
     pub connections: usize,
     /// Requests that are answered at once, each on a thread; others wait for one.
     pub workers: usize,
     /// Bytes of a request's body.
     pub body: usize,
+    /// Requests at once whose bodies are above 16 KiB; others are told to come again.
+    pub large_bodies: usize,
     /// For the handshake.
     pub handshake: Duration,
     /// From the first byte of a request to the last of its header; also how long a connection may be idle.
@@ -55,6 +57,8 @@ impl Default for Limits {
             workers: 64,
             // A request with an RSA-8192 key and its names is below 8 KiB; post-quantum ones with chains stay below 100.
             body: 512 << 10,
+            // 64 MB, where one for each connection would be 2 GB.
+            large_bodies: 128,
             // A device with a slow chip signs within a second or two, on a slow line.
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
