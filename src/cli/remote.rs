@@ -54,7 +54,7 @@ pub struct RemoteArgs {
     /// How long to wait for a CA that decides later, as 30s, 10m, 2h or 1d; without it the exit code is 6
     #[arg(long, value_name = "TIME", value_parser = parse_wait)]
     wait: Option<Duration>,
-    /// How long the server may take for one request, in seconds; 30 where not said
+    /// How long the server may take to connect, and for each request, in seconds; 10 and 30 where not said
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     timeout: Option<u64>,
 }
@@ -185,10 +185,9 @@ impl RemoteArgs {
         let proxy = Proxy::for_server(&url.server, |name| std::env::var(name).ok())?;
         let way = |trust, identity| {
             let client = net::Client { identity, proxy: proxy.clone(), ..net::Client::new(url.server.clone(), trust) };
-            Box::new(match self.timeout {
-                Some(seconds) => net::Client { timeout: Duration::from_secs(seconds), ..client },
-                None => client,
-            })
+            let seconds = self.timeout.map(Duration::from_secs);
+            let connect_timeout = seconds.unwrap_or(client.connect_timeout);
+            Box::new(net::Client { connect_timeout, timeout: seconds.unwrap_or(client.timeout), ..client })
         };
         let read =
             |path: &Option<PathBuf>| path.as_ref().map(|path| trust::anchors(std::slice::from_ref(path))).transpose();

@@ -183,13 +183,14 @@ async fn tunnel(stream: &mut TcpStream, proxy: &Proxy, server: &ServerName) -> R
     match (words.next(), words.next()) {
         (Some("HTTP/1.0" | "HTTP/1.1"), Some(status)) if status.starts_with('2') => Ok(()),
         (Some("HTTP/1.0" | "HTTP/1.1"), Some(status)) => {
-            Err(refused(format!("it answered {}", files::printable(status.get(..SHOWN_LIMIT).unwrap_or(status)))))
+            let status: String = status.chars().take(SHOWN_LIMIT).collect();
+            Err(refused(format!("it answered {}", files::printable(&status))))
         }
         _ => Err(refused("it does not speak HTTP".to_owned())),
     }
 }
 
-/// Most bytes of a proxy's status that an error repeats.
+/// Most characters of a proxy's status that an error repeats.
 const SHOWN_LIMIT: usize = 100;
 
 struct Open {

@@ -196,7 +196,7 @@ fn complaint(end: End<hyper::Result<()>>, phase: Phase, limits: &Limits) -> Opti
             return Some((400, format!("the request is no HTTP: {error}")));
         }
         (End::Done(Err(error)), Phase::Header | Phase::Answer) => error.to_string(),
-        (End::Evicted, Phase::Handshake | Phase::Idle | Phase::Header | Phase::Answer) => EVICTED.to_owned(),
+        (End::Evicted, Phase::Idle | Phase::Header | Phase::Answer) => EVICTED.to_owned(),
         (End::Late, Phase::Header) => format!("the header took more than {} s", limits.header.as_secs()),
         (End::Late, Phase::Answer) => {
             format!("the peer took more than {} s for the response", limits.response.as_secs())

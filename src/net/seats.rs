@@ -34,8 +34,7 @@ pub(super) struct Seats {
 struct Room {
     free: usize,
     next: u64,
-    /// Those that the server waits for, with a request or to take a response, by the time since when: numbers are given in
-    /// order.
+    /// Those whose request is not at work, by the time since when: numbers are given in order.
     waiting: BTreeMap<u64, Arc<Notify>>,
 }
 
@@ -46,8 +45,8 @@ impl Seats {
         Arc::new(Self { limits, room: Mutex::new(room) })
     }
 
-    /// Takes a seat. Where none is free, it is the seat of whoever the server has waited for longest: slow peers do not lock
-    /// others out. `None` where the service is at work for all of them.
+    /// Takes a seat. Where none is free, it is the seat of whoever has been longest without a request at work: slow peers
+    /// do not lock others out. `None` where the requests of all are at work.
     pub(super) fn take(self: &Arc<Self>) -> Option<Arc<Seat>> {
         let mut room = self.room();
         if room.free == 0 {
@@ -116,9 +115,8 @@ impl Seat {
         }
         match (phase, state.place) {
             (Phase::Work, Some(place)) if self.seats.room().waiting.remove(&place).is_some() => state.place = None,
-            (Phase::Idle | Phase::Body | Phase::Answer, None) => {
-                state.place = Some(self.seats.room().wait(&self.evicted))
-            }
+            // From here on nothing is done for it until its next request is there.
+            (Phase::Answer, None) => state.place = Some(self.seats.room().wait(&self.evicted)),
             _ => {}
         }
         (state.phase, state.since) = (phase, now);
@@ -195,21 +193,6 @@ mod tests {
         drop((first, third, fourth));
         let room = seats.room();
         assert_eq!((room.free, room.waiting.len()), (2, 0));
-    }
-
-    /// Responses that nobody takes do not keep others out either.
-    #[test]
-    fn who_does_not_take_the_response_goes() {
-        let seats = Seats::new(1, Limits::default());
-        let first = seats.take().unwrap();
-        for phase in [Phase::Body, Phase::Work, Phase::Answer] {
-            first.enter(phase);
-        }
-        let second = seats.take().unwrap();
-        drop(first);
-        assert_eq!(seats.room().free, 0);
-        drop(second);
-        assert_eq!(seats.room().free, 1);
     }
 
     /// A seat that was taken away in the moment in which the request was complete is not given back twice either.

@@ -121,7 +121,7 @@ struct Running {
     stopper: Stopper,
     identity: ServerIdentity,
     lines: Arc<Mutex<Vec<Logged>>>,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -133,7 +133,7 @@ impl Running {
             let lines = lines.clone();
             Arc::new(move |line: &Logged| lines.lock().unwrap().push(line.clone()))
         };
-        let thread = Some(thread::spawn(move || server.run(Arc::new(Responder::default()), log)));
+        let thread = Some(thread::spawn(move || server.run_until_stopped(Arc::new(Responder::default()), log)));
         Self { address, stopper, identity, lines, thread }
     }
 
@@ -170,7 +170,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stopper.stop();
         let ended = self.thread.take().map(JoinHandle::join);
-        assert!(thread::panicking() || matches!(ended, None | Some(Ok(Ok(())))), "{ended:?}");
+        assert!(thread::panicking() || matches!(ended, None | Some(Ok(()))), "{ended:?}");
     }
 }
 
@@ -369,9 +369,7 @@ fn a_server_is_judged_by_anchor_name_and_time() {
     let port = server.address.port();
     let named = |host: &str| Client { server: ServerName { host: host.to_owned(), port }, ..client.clone() };
     assert!(named("localhost").connect().is_ok());
-    assert!(
-        matches!(refusal(&named("127.0.0.1").clone()), Refusal::Name { .. }) || named("127.0.0.1").connect().is_ok()
-    );
+    assert!(named("127.0.0.1").connect().is_ok());
     let stranger = Client { trust: other.trust(), ..client.clone() };
     assert!(matches!(refusal(&stranger), Refusal::BadSignature { .. } | Refusal::KeyIdentifier { .. }));
     let mut connection = Client { trust: Trust::Anyone, ..stranger }.connect().unwrap();
@@ -438,7 +436,10 @@ fn a_response_is_one_record_and_has_its_length() {
         for _ in 0..2 {
             stream.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
             let record = record(&mut stream.sock);
-            stream.conn.read_tls(&mut record.as_slice()).unwrap();
+            let mut rest = record.as_slice();
+            while !rest.is_empty() {
+                stream.conn.read_tls(&mut rest).unwrap();
+            }
             assert!(stream.conn.process_new_packets().unwrap().plaintext_bytes_to_read() > 8000);
             let mut response = vec![0; 9000];
             let length = stream.conn.reader().read(&mut response).unwrap();
@@ -598,7 +599,7 @@ fn requests_beyond_the_workers_wait() {
     let client = Client::new(address.to_string().parse().unwrap(), ca.trust());
     thread::scope(|scope| {
         let served = service.clone();
-        scope.spawn(|| server.run(served, Arc::new(|_| ())).unwrap());
+        scope.spawn(|| server.run_until_stopped(served, Arc::new(|_| ())));
         let asked: Vec<_> = (0..6).map(|_| scope.spawn(|| get(&client, "/slow").unwrap().status)).collect();
         assert!(asked.into_iter().all(|status| status.join().unwrap() == 200));
         stopper.stop();
@@ -635,7 +636,7 @@ fn a_stop_waits_for_requests_at_work_and_for_no_others() {
     thread::sleep(Duration::from_millis(200));
     let begun = Instant::now();
     server.stopper.stop();
-    server.thread.take().unwrap().join().unwrap().unwrap();
+    server.thread.take().unwrap().join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(slow.join().unwrap(), ("slow".to_owned(), 200, false));
     assert!(!idle.is_open());
@@ -651,7 +652,7 @@ fn a_stop_does_not_wait_for_ever() {
     thread::sleep(Duration::from_millis(100));
     let begun = Instant::now();
     server.stopper.stop();
-    server.thread.take().unwrap().join().unwrap().unwrap();
+    server.thread.take().unwrap().join().unwrap();
     assert!(begun.elapsed() < Duration::from_secs(2));
     server.failure("the connection ended before the response");
 }
@@ -685,7 +686,14 @@ fn hostile_servers_are_cut_off_and_named() {
     const HEADER: &[u8] = b"HTTP/1.1 200 OK\r\n";
     let ca = Ca::new();
     let forever: &[(&str, Act, Judge)] = &[
-        ("silent", |_| Ok(thread::sleep(Duration::from_secs(3))), |e| matches!(e, Error::Timeout { .. })),
+        (
+            "silent",
+            |_| {
+                thread::sleep(Duration::from_secs(3));
+                Ok(())
+            },
+            |e| matches!(e, Error::Timeout { .. }),
+        ),
         ("hangs up", |_| Ok(()), |e| matches!(e, Error::Closed { .. })),
         ("resets", |s| s.sock.shutdown(std::net::Shutdown::Both), |e| matches!(e, Error::Closed { .. })),
         ("no HTTP", |s| s.write_all(b"SSH-2.0-x\r\n\r\n"), |e| matches!(e, Error::Http { .. })),
@@ -802,7 +810,7 @@ fn servers_may_answer_in_every_way_of_http() {
                     stream.conn.send_close_notify();
                 }
                 stream.flush()?;
-                thread::sleep(Duration::from_millis(400));
+                thread::sleep(Duration::from_millis(100));
                 Ok(())
             });
             let mut connection = client.connect().unwrap();
@@ -812,7 +820,7 @@ fn servers_may_answer_in_every_way_of_http() {
             assert_eq!((response.status, text(&response).as_str()), (status, body), "{sent}");
             assert_eq!(connection.is_open(), is_open, "{sent}");
             // Then the server closes.
-            thread::sleep(Duration::from_millis(500));
+            thread::sleep(Duration::from_millis(200));
             assert!(!connection.is_open());
         }
     }

@@ -31,7 +31,7 @@ const CERTIFICATES_LIMIT: usize = 10;
 /// server gives no hint, and clients show what they have.
 const HINTS_LIMIT: usize = 32 << 10;
 
-/// RFC 9266 section 4.1: the label of the binding.
+/// RFC 9266 section 2: the label of the binding.
 const BINDING_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
 
 /// The ciphers and key exchanges, shared by all connections.
@@ -397,7 +397,7 @@ pub(super) fn peer<'a>(
 ) -> Result<Peer, rustls::Error> {
     let certificates = connection.peer_certificates().unwrap_or_default().iter().map(read).collect::<Result<_, _>>()?;
     let (version, binding) = match connection.protocol_version() {
-        // RFC 9266 section 4.2: the context has zero length.
+        // RFC 9266 section 2: the context has zero length.
         Some(ProtocolVersion::TLSv1_3) => (TlsVersion::V1_3, Some(export([0; 32], BINDING_LABEL, Some(&[]))?)),
         _ => (TlsVersion::V1_2, None),
     };

@@ -430,6 +430,21 @@ fn whatever_a_server_does_nothing_is_stored_that_was_not_asked_for() {
         Some(slow.clone())
     });
     lab.remote_fails(&format!("{words} --timeout 1"), 7, "timeout");
+    // A socket that nobody accepts from is no server, and neither is one that says something else than TLS.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let at = |listener: &std::net::TcpListener| {
+        let port = listener.local_addr().expect("an address").port();
+        format!("{DEVICE} --ca est://127.0.0.1:{port} --trust root.pem -o a.pem")
+    };
+    lab.remote_fails(&format!("{} --timeout 1", at(&deaf)), 7, "timeout");
+    let rude = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let words_at = at(&rude);
+    let speaker = std::thread::spawn(move || {
+        let (mut stream, _) = rude.accept().expect("a client");
+        std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\n\r\n").expect("a reader");
+    });
+    lab.remote_fails(&words_at, 1, "tls");
+    speaker.join().expect("the speaker");
     double.plays(|_| None);
     // The server's certificate is for its address, and its CA is not the one of firmware.
     let named = words.replace("127.0.0.1", "localhost");
