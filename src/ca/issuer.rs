@@ -8,7 +8,7 @@ use time::Duration;
 use super::group::{Failure, Group};
 use super::registrar::{Registrar, right_of, unauthorized};
 use super::{Error, Generation};
-use crate::enroll::{Ask, Authority, AuthorityError, Decision, Occasion, Pending, Refusal};
+use crate::enroll::{Ask, Authority, AuthorityError, Credential, Decision, Occasion, Pending, Refusal};
 use crate::key::{self, Signer};
 use crate::store::audit::Event;
 use crate::store::{self, Filter, Ledger, Plan, Reserved, Signed, Standing, State, Store};
@@ -218,7 +218,7 @@ impl Issuer {
             to_be_signed,
             standing,
             outlives_issuer,
-            right: grant.right,
+            right: grant.right(&names)?,
         }))
     }
 
@@ -311,6 +311,7 @@ impl Issuer {
                 Some(Reserved::Pending { id }) => {
                     Decision::Pending(Pending { id: Some(id), retry_after: APPROVAL_RETRY })
                 }
+                Some(Reserved::TooManyWait) => Decision::Refused(Refusal::TooManyWait { identity }),
                 Some(Reserved::Disapproved { id }) => Decision::Refused(Refusal::Disapproved { id }),
                 None => return Err(Error::Store(store::Error::NotPlanned { serial: plan.serial })),
             })
@@ -436,6 +437,17 @@ fn together(failure: Failure<store::Error>) -> Error {
 impl Authority for Issuer {
     fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    fn recognise(
+        &self,
+        profile: &Profile,
+        credential: Credential<'_>,
+        now: Time,
+    ) -> Result<Option<Refusal>, AuthorityError> {
+        let limits = self.limits(profile, Occasion::New, credential, now);
+        let limits = limits.map_err(|error| AuthorityError(Box::new(error)))?;
+        Ok(limits.err().map(Refusal::Unauthorized))
     }
 
     fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {

@@ -10,7 +10,7 @@ use const_oid::db::rfc4519;
 use super::{Error, Issuer};
 use crate::enroll::{Ask, Credential, Occasion, Refusal, Token, Unauthorized};
 use crate::key::{Digest, Hash};
-use crate::store::{self, Filter, Redeem, Right, State, TokenFault, TokenId};
+use crate::store::{self, Approval, Filter, Redeem, Right, State, TokenFault, TokenId};
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{AltName, Certificate, Name, Names, Profile, Time, Variables, colon_hex};
 
@@ -30,13 +30,15 @@ pub struct Registrar {
 
 /// What a credential entitles to.
 pub(super) struct Grant {
-    /// What is redeemed, approved and recorded with the plan.
-    pub right: Right,
+    by: Option<String>,
+    redeem: Option<Redeem>,
+    /// The SHA-256 of the public key in the request as it came, where somebody has to approve it first.
+    approval: Option<Vec<u8>>,
     /// Whose certificate it may be, and with which names; `None` for the operator, who may ask for all.
     limits: Option<Limits>,
 }
 
-struct Limits {
+pub(super) struct Limits {
     identity: String,
     names: Covered,
 }
@@ -74,27 +76,13 @@ impl Issuer {
     /// Judges the credential of an ask. Everything that is granted over the network is granted here.
     pub(super) fn authorise(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Grant, Refusal>, Error> {
         let refuse = |why| Ok(Err(Refusal::Unauthorized(why)));
-        let not_served = || Unauthorized::NotServed { profile: ask.profile.name.clone() };
-        let granted = match (ask.credential, self.registrar()) {
-            (Credential::Operator, _) => return Ok(Ok(Grant { right: Right::default(), limits: None })),
-            (_, None) => return refuse(not_served()),
-            (Credential::Missing { .. }, _) => return refuse(Unauthorized::Missing),
-            (Credential::Token(token), Some(_)) => self.token_grant(ask, token)?,
-            (Credential::Certificate { chain, .. }, Some(registrar)) => match (chain, ask.occasion) {
-                ([], _) => return refuse(Unauthorized::Missing),
-                ([shown, ..], Occasion::Renew { certificate, .. }) => self.renewal_grant(shown, certificate, now)?,
-                ([shown, others @ ..], _) => self.vendor_grant(registrar, ask, shown, others, now)?,
-            },
-        };
-        let mut grant = match granted {
-            Ok(limits) => {
-                Grant { right: Right { by: right_of(&ask.credential), ..Right::default() }, limits: Some(limits) }
-            }
+        if matches!(ask.credential, Credential::Operator) {
+            return Ok(Ok(Grant { by: None, redeem: None, approval: None, limits: None }));
+        }
+        let limits = match self.limits(ask.profile, ask.occasion, ask.credential, now)? {
+            Ok(limits) => limits,
             Err(why) => return refuse(why),
         };
-        // From here on it is known who asks.
-        let registrar = self.registrar().filter(|registrar| registrar.profiles.contains(&ask.profile.name));
-        let Some(registrar) = registrar else { return refuse(not_served()) };
         let reserved = [
             (ask.validity.is_some(), "how long a certificate is valid"),
             (ask.may_outlive, "that a certificate outlives its issuer"),
@@ -104,30 +92,63 @@ impl Issuer {
             return refuse(Unauthorized::OperatorOnly { what });
         }
         let claim = match ask.credential {
+            Credential::Token(token) => Some(&token.request),
+            Credential::Certificate { request, .. } => Some(request),
+            Credential::Operator | Credential::Missing { .. } => None,
+        };
+        let claim = claim.map(|claim| claim.bytes().to_vec());
+        let redeem = match ask.credential {
             Credential::Token(token) => {
-                let (sha256, claim) = (sha256(token).bytes().to_vec(), token.request.bytes().to_vec());
-                grant.right.redeem = Some(Redeem { sha256, flow: token.flow.name().to_owned(), claim: claim.clone() });
-                claim
+                let (sha256, flow) = (sha256(token).bytes().to_vec(), token.flow.name().to_owned());
+                claim.clone().map(|claim| Redeem { sha256, flow, claim })
             }
-            _ => ask.request.public_key().fingerprint().bytes().to_vec(),
+            _ => None,
         };
         // Whoever renews was approved once.
         let is_first = matches!(ask.occasion, Occasion::New);
-        grant.right.approval = (registrar.approval && is_first).then_some(claim);
-        Ok(Ok(grant))
+        let approval = claim.filter(|_| is_first && self.registrar().is_none_or(|registrar| registrar.approval));
+        Ok(Ok(Grant { by: right_of(&ask.credential), redeem, approval, limits: Some(limits) }))
+    }
+
+    /// What a credential that came over the network is good for. It is known who shows it where the profile is refused.
+    pub(super) fn limits(
+        &self,
+        profile: &Profile,
+        occasion: Occasion<'_>,
+        credential: Credential<'_>,
+        now: Time,
+    ) -> Result<Result<Limits, Unauthorized>, Error> {
+        let not_served = || Unauthorized::NotServed { profile: profile.name.clone() };
+        let Some(registrar) = self.registrar() else { return Ok(Err(not_served())) };
+        let granted = match credential {
+            Credential::Operator | Credential::Missing { .. } => return Ok(Err(Unauthorized::Missing)),
+            Credential::Token(token) => self.token_grant(profile, occasion, token)?,
+            Credential::Certificate { chain, .. } => match (chain, occasion) {
+                ([], _) => return Ok(Err(Unauthorized::Missing)),
+                ([shown, ..], Occasion::Renew { certificate, .. }) => self.renewal_grant(shown, certificate, now)?,
+                ([shown, others @ ..], _) => self.vendor_grant(registrar, profile, shown, others, now)?,
+            },
+        };
+        let is_served = registrar.profiles.contains(&profile.name);
+        Ok(granted.and_then(|limits| if is_served { Ok(limits) } else { Err(not_served()) }))
     }
 
     /// A token is for one identity, profile and protocol, and where a user name came with it, that is the device's.
-    fn token_grant(&self, ask: &Ask<'_>, token: &Token<'_>) -> Result<Result<Limits, Unauthorized>, Error> {
+    fn token_grant(
+        &self,
+        profile: &Profile,
+        occasion: Occasion<'_>,
+        token: &Token<'_>,
+    ) -> Result<Result<Limits, Unauthorized>, Error> {
         let sha256 = sha256(token);
         let found = self.reader().token(TokenId::of(sha256.bytes()))?.filter(|found| found.sha256 == sha256.bytes());
         let user = token.user.filter(|user| !user.is_empty());
         let is_of = |found: &store::Token| user.is_none_or(|user| user == found.device || user == found.identity);
         let Some(found) = found.filter(is_of) else { return Ok(Err(Unauthorized::UnknownToken)) };
-        if let Err(fault) = found.check(self.name(), token.flow.name(), &ask.profile.name) {
+        if let Err(fault) = found.check(self.name(), token.flow.name(), &profile.name) {
             return Ok(Err(unauthorized(fault, "")));
         }
-        if matches!(ask.occasion, Occasion::Renew { .. }) {
+        if matches!(occasion, Occasion::Renew { .. }) {
             let why = "a certificate is renewed by the right of itself, and none was shown".to_owned();
             return Ok(Err(Unauthorized::Certificate { why }));
         }
@@ -162,7 +183,7 @@ impl Issuer {
     fn vendor_grant(
         &self,
         registrar: &Registrar,
-        ask: &Ask<'_>,
+        profile: &Profile,
         shown: &Certificate,
         others: &[Certificate],
         now: Time,
@@ -179,7 +200,7 @@ impl Issuer {
             return Ok(Err(Unauthorized::Certificate { why: "it was revoked".to_owned() }));
         }
         let names = shown.alt_names().map(|alt_names| Names { subject: shown.subject().clone(), alt_names });
-        let named = names.and_then(|names| Ok((ask.profile.identity(&names)?, names)));
+        let named = names.and_then(|names| Ok((profile.identity(&names)?, names)));
         Ok(match named {
             Ok((identity, names)) => Ok(Limits { identity, names: Covered::Shown(names) }),
             Err(error) => Err(Unauthorized::Certificate { why: error.to_string() }),
@@ -200,6 +221,21 @@ impl Issuer {
 }
 
 impl Grant {
+    /// By what right a certificate of these names is planned. An approval is for the names that were looked at: those that
+    /// anybody may say of itself differ from one request to the next.
+    pub fn right(self, names: &Names) -> Result<Right, Error> {
+        let Self { by, redeem, approval, .. } = self;
+        let approval = match approval {
+            None => None,
+            Some(claim) => Some(Approval {
+                claim,
+                names_sha256: names.digest()?.bytes().to_vec(),
+                alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
+            }),
+        };
+        Ok(Right { by, redeem, approval })
+    }
+
     /// Whether the certificate may be this identity's and have these names. No name rides along with an identity: each that
     /// could be taken for a device's or a host's must be the identity's own value, or what the profile makes of the
     /// identity alone, or covered by the credential.

@@ -525,6 +525,7 @@ fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {
         | Refusal::KeyType { .. }
         | Refusal::Unauthorized(_)
         | Refusal::Disapproved { .. }
+        | Refusal::TooManyWait { .. }
         | Refusal::RevokedMeanwhile { .. } => None,
     }
 }

@@ -47,8 +47,8 @@ pub enum Credential<'a> {
     /// A token of the CA.
     Token(&'a Token<'a>),
     /// A certificate whose key the requester has proved to hold on this connection, and what it sent along, leaf first;
-    /// nobody has judged it yet.
-    Certificate { flow: Flow, chain: &'a [Certificate] },
+    /// nobody has judged it yet. `request` is as in [`Token::request`].
+    Certificate { flow: Flow, chain: &'a [Certificate], request: &'a Digest },
     /// None was shown.
     Missing { flow: Flow },
 }
@@ -62,7 +62,8 @@ pub struct Token<'a> {
     pub secret: &'a str,
     /// The user name that came with it, where the protocol has one.
     pub user: Option<&'a str>,
-    /// The SHA-256 of the public key in the request as it came: the same token with the same request is used once.
+    /// The SHA-256 of the public key in the request as it came, which says who asks again: the same token with the same
+    /// request is used once. Where nobody has proved to hold that key, it is a digest that no proven one can have.
     pub request: Digest,
 }
 
@@ -184,6 +185,8 @@ pub enum Refusal {
     Unauthorized(Unauthorized),
     /// The operator looked at it, and said no.
     Disapproved { id: u64 },
+    /// Too many other requests of the identity wait to be looked at.
+    TooManyWait { identity: String },
 }
 
 /// Why a credential does not authorise what was asked.
@@ -289,6 +292,7 @@ impl Refusal {
             Self::RevokedMeanwhile { .. } => "revoked",
             Self::Unauthorized(why) => why.code(),
             Self::Disapproved { .. } => "disapproved",
+            Self::TooManyWait { .. } => "too-many-wait",
         }
     }
 }
@@ -331,6 +335,7 @@ impl fmt::Display for Refusal {
             }
             Self::Unauthorized(why) => why.fmt(f),
             Self::Disapproved { id } => write!(f, "the CA's operator did not approve request {id}"),
+            Self::TooManyWait { identity } => write!(f, "too many requests of {identity} wait for approval already"),
         }
     }
 }
@@ -342,6 +347,15 @@ impl fmt::Display for Refusal {
 pub trait Authority: Send + Sync {
     /// The issuer's own certificates, issuing CA first, root last.
     fn chain(&self) -> &Chain;
+
+    /// Whether it is known who shows a credential, so that something might be granted for a profile; else why nothing is.
+    /// This is asked before anything costly is done for who asks, changes nothing, and is not the last word.
+    fn recognise(
+        &self,
+        profile: &Profile,
+        credential: Credential<'_>,
+        now: Time,
+    ) -> Result<Option<Refusal>, AuthorityError>;
 
     /// Decides about a slice of asks, in order: one durable plan and one durable result for all of them.
     ///

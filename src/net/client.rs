@@ -244,8 +244,10 @@ impl Connection for Open {
             sender.ready().await.map_err(|error| broken(&error, server))?;
             let response = sender.send_request(sent).await.map_err(|error| broken(&error, server))?;
             let (parts, mut body) = response.into_parts();
-            let body = http::read_body(&mut body, RESPONSE_LIMIT).await.map_err(|error| match error {
-                BodyError::TooLarge => Error::TooLarge { server: server.to_owned(), limit: RESPONSE_LIMIT },
+            let body = http::read_body(&mut body, RESPONSE_LIMIT, || true).await.map_err(|error| match error {
+                BodyError::TooLarge | BodyError::NoRoom => {
+                    Error::TooLarge { server: server.to_owned(), limit: RESPONSE_LIMIT }
+                }
                 BodyError::Broken(error) => broken(&error, server),
             })?;
             let (status, headers) = (parts.status.as_u16(), http::headers(&parts.headers));

@@ -19,12 +19,12 @@ use hyper::service::service_fn;
 use hyper::{Method as HttpMethod, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use super::http::{self, BodyError, FIELDS_LIMIT, HEADER_LIMIT};
+use super::http::{self, BodyError, FIELDS_LIMIT, HEADER_LIMIT, SMALL_BODY};
 use super::seats::{Phase, Seat};
 use super::{Limits, Log, Logged, Method, Peer, Request, Response, Service, tls};
 
@@ -37,12 +37,14 @@ pub(super) struct Host {
     service: Arc<dyn Service>,
     log: Log,
     limits: Limits,
+    large_bodies: Arc<Semaphore>,
     next: AtomicU64,
 }
 
 impl Host {
     pub(super) fn new(service: Arc<dyn Service>, log: Log, limits: Limits) -> Self {
-        Self { service, log, limits, next: AtomicU64::new(1) }
+        let large_bodies = Arc::new(Semaphore::new(limits.large_bodies));
+        Self { service, log, limits, large_bodies, next: AtomicU64::new(1) }
     }
 
     /// Logs what ended without a request; `status` is what hyper answered, or 0.
@@ -258,6 +260,8 @@ enum Fault {
     Slow,
     /// The body is too large.
     TooLarge,
+    /// The body is large, and others are too.
+    NoRoom,
     /// The body is no HTTP, or ended early.
     Broken(hyper::Error),
     /// The service did not answer in time, or has not come to it.
@@ -274,7 +278,7 @@ impl Fault {
             Self::TooLarge => Response::text(413, "the request is too large"),
             Self::Broken(_) => Response::text(400, "the request is no HTTP"),
             // As long as a request may take: by then it is answered, or has been given up.
-            Self::Busy => Response::text(503, "too much to do").with("Retry-After", "30"),
+            Self::Busy | Self::NoRoom => Response::text(503, "too much to do").with("Retry-After", "30"),
             Self::Panicked => Response::text(500, "something is broken here"),
         }
     }
@@ -284,6 +288,7 @@ impl Fault {
             Self::Method => "the method is not served".to_owned(),
             Self::Slow => format!("the body took more than {} s", limits.request.as_secs()),
             Self::TooLarge => format!("the body has more than {} bytes", limits.body),
+            Self::NoRoom => format!("more than {} bodies are above {SMALL_BODY} bytes", limits.large_bodies),
             Self::Broken(error) => format!("the body cannot be read: {error}"),
             Self::Busy => format!("the service took more than {} s", limits.request.as_secs()),
             Self::Panicked => "the service panicked".to_owned(),
@@ -307,10 +312,15 @@ async fn respond(
     };
     let limit = host.limits.body;
     let (parts, mut body) = request.into_parts();
+    let mut room = None;
     let read = async {
-        let read = http::read_body(&mut body, limit).await;
+        let make_room = || {
+            room = host.large_bodies.clone().try_acquire_owned().ok();
+            room.is_some()
+        };
+        let read = http::read_body(&mut body, limit, make_room).await;
         // Most clients listen only after they have sent all of it. Who asks before sending hears it at once.
-        if matches!(read, Err(BodyError::TooLarge)) && !parts.headers.contains_key(header::EXPECT) {
+        if matches!(read, Err(BodyError::TooLarge | BodyError::NoRoom)) && !parts.headers.contains_key(header::EXPECT) {
             let discard = http::discard(&mut body, limit.saturating_mul(DISCARDED));
             // Whether it came to the end or not, the answer is the same.
             let _ = tokio::time::timeout(DISCARD_TIME, discard).await;
@@ -320,13 +330,18 @@ async fn respond(
     let body = match tokio::time::timeout_at(until, read).await {
         Ok(Ok(body)) => body,
         Ok(Err(BodyError::TooLarge)) => return Err(Fault::TooLarge),
+        Ok(Err(BodyError::NoRoom)) => return Err(Fault::NoRoom),
         Ok(Err(BodyError::Broken(error))) => return Err(Fault::Broken(error)),
         Err(_) => return Err(Fault::Slow),
     };
     seat.enter(Phase::Work);
     let request = Request { method, target, headers: http::headers(&parts.headers), body };
     let service = host.service.clone();
-    let mut work = Work(tokio::task::spawn_blocking(move || service.respond(&request, &peer)));
+    let mut work = Work(tokio::task::spawn_blocking(move || {
+        let response = service.respond(&request, &peer);
+        drop((request, room));
+        response
+    }));
     match tokio::time::timeout_at(until, &mut work.0).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(error)) if error.is_panic() => Err(Fault::Panicked),

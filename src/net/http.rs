@@ -44,12 +44,23 @@ pub(super) fn body(bytes: Zeroizing<Vec<u8>>) -> Full<Bytes> {
 pub(super) enum BodyError {
     /// It is, or says that it is, larger than the limit.
     TooLarge,
+    /// It is large, and there are as many of those as there may be.
+    NoRoom,
     /// It did not come, or not as HTTP has it.
     Broken(hyper::Error),
 }
 
-/// Reads a body of at most `limit` bytes; trailers are passed over.
-pub(super) async fn read_body(body: &mut Incoming, limit: usize) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+/// Bytes of a body for which everybody has room: a request with a key and its names is below 8 KiB.
+pub(super) const SMALL_BODY: usize = 16 << 10;
+
+/// Reads a body of at most `limit` bytes; trailers are passed over. Before it grows above [`SMALL_BODY`], `make_room` is asked
+/// once.
+pub(super) async fn read_body(
+    body: &mut Incoming,
+    limit: usize,
+    make_room: impl FnOnce() -> bool,
+) -> Result<Zeroizing<Vec<u8>>, BodyError> {
+    let mut make_room = Some(make_room);
     if usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > limit) {
         return Err(BodyError::TooLarge);
     }
@@ -58,6 +69,9 @@ pub(super) async fn read_body(body: &mut Incoming, limit: usize) -> Result<Zeroi
         let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
         if bytes.len() + data.len() > limit {
             return Err(BodyError::TooLarge);
+        }
+        if bytes.len() + data.len() > SMALL_BODY && make_room.take().is_some_and(|make_room| !make_room()) {
+            return Err(BodyError::NoRoom);
         }
         append(&mut bytes, &data);
     }

@@ -34,6 +34,8 @@ pub struct Limits {
     pub workers: usize,
     /// Bytes of a request's body.
     pub body: usize,
+    /// Requests at once whose bodies are above 16 KiB; others are told to come again.
+    pub large_bodies: usize,
     /// For the handshake.
     pub handshake: Duration,
     /// From the first byte of a request to the last of its header; also how long a connection may be idle.
@@ -55,6 +57,8 @@ impl Default for Limits {
             workers: 64,
             // A request with an RSA-8192 key and its names is below 8 KiB; post-quantum ones with chains stay below 100.
             body: 512 << 10,
+            // 64 MB, where one for each connection would be 2 GB.
+            large_bodies: 128,
             // A device with a slow chip signs within a second or two, on a slow line.
             handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),

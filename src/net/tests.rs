@@ -507,6 +507,28 @@ fn a_client_hears_that_its_body_is_too_large() {
     assert!(matches!(connection.send(&request), Err(Error::Closed { .. })));
 }
 
+/// Large bodies have a share of the memory, and no more, however many connections there are.
+#[test]
+fn large_bodies_are_few_at_once() {
+    let ca = Ca::new();
+    let server = Running::simple(&ca, Limits { large_bodies: 2, ..Limits::default() });
+    let send =
+        |length: usize| server.client(&ca).connect().unwrap().send(&Request::post("/echo", "a/b", vec![0; length]));
+    let status = |length| send(length).unwrap().status;
+    let mut held: Vec<Raw> = (0..2).map(|_| server.raw()).collect();
+    for stream in &mut held {
+        stream.write_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n").unwrap();
+        stream.write_all(&[0; 40_000]).unwrap();
+        stream.flush().unwrap();
+    }
+    let begun = Instant::now();
+    while status(20_000) == 200 && begun.elapsed() < Duration::from_secs(5) {}
+    assert_eq!((status(20_000), status(16 << 10)), (503, 200));
+    server.failure("more than 2 bodies are above 16384 bytes");
+    assert!(exchange(&mut held[0], &[0; 10_000]).starts_with("HTTP/1.1 200 "));
+    assert_eq!(status(500_000), 200);
+}
+
 fn short() -> Limits {
     let short = Duration::from_millis(300);
     Limits { handshake: short, header: short, request: 2 * short, response: short, ..Limits::default() }

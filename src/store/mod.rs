@@ -21,7 +21,7 @@ mod rights;
 mod sqlite;
 
 pub use lock::OnWait;
-pub use rights::{Decided, Redeem, Right, Token, TokenFault, TokenId, Waiting, WaitingState};
+pub use rights::{Approval, Decided, Redeem, Right, Token, TokenFault, TokenId, Waiting, WaitingState};
 pub use sqlite::SqliteStore;
 
 use audit::{Event, Head};
@@ -108,6 +108,8 @@ pub enum Reserved {
     Pending { id: u64 },
     /// Somebody looked at it, and said no.
     Disapproved { id: u64 },
+    /// Too many requests of the identity wait already.
+    TooManyWait,
 }
 
 /// What became of a certificate that was asked to be revoked.

@@ -11,8 +11,19 @@ pub struct Right {
     pub by: Option<String>,
     /// The token to be redeemed with the plan.
     pub redeem: Option<Redeem>,
-    /// The SHA-256 of the public key in the request as it came, where somebody has to approve it first.
-    pub approval: Option<Vec<u8>>,
+    /// What somebody has to approve first.
+    pub approval: Option<Approval>,
+}
+
+/// What is approved beside the identity, the profile and the issuer: a key, and the names as they will be issued.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// The SHA-256 of the public key in the request as it came.
+    pub claim: Vec<u8>,
+    /// The SHA-256 of the names, by [`crate::x509::Names::digest`].
+    pub names_sha256: Vec<u8>,
+    /// The alternative names, for who approves.
+    pub alt_names: Vec<String>,
 }
 
 /// A token that is to be redeemed.
@@ -154,6 +165,8 @@ pub struct Waiting {
     pub claim: Vec<u8>,
     /// The subject that the certificate would have.
     pub subject: String,
+    /// The alternative names that it would have.
+    pub alt_names: Vec<String>,
     /// By which right it was made.
     pub by: String,
     /// When it was first made, Unix seconds.

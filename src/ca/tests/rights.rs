@@ -1,6 +1,6 @@
 //! What a credential that came over the network entitles to, and what many of them at once get.
 
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, LazyLock};
 
 use super::*;
 use crate::enroll::{Flow, Token, Unauthorized};
@@ -74,7 +74,8 @@ fn token<'a>(secret: &'a str, user: Option<&'a str>, claim: Digest) -> Token<'a>
 }
 
 fn certificate(chain: &[Certificate]) -> Credential<'_> {
-    Credential::Certificate { flow: Flow::Est, chain }
+    static CLAIM: LazyLock<Digest> = LazyLock::new(|| Hash::Sha256.digest(b"claim"));
+    Credential::Certificate { flow: Flow::Est, chain, request: &CLAIM }
 }
 
 fn named(key: &SoftwareKey, profile: &Profile, subject: &str, alt_names: Vec<AltName>) -> ProvenRequest {
@@ -406,6 +407,40 @@ fn what_waits_is_issued_when_it_is_approved() {
     assert_eq!(code(&submit(&site.issuer, ask(&request(&key(), idevid(), "C")), now())), "issued");
     let events = ["\"wait\"", "\"approve\"", "\"disapprove\""].map(|event| site.audit().1.matches(event).count());
     assert_eq!(events, [3, 2, 1]);
+}
+
+/// Whoever asks says some names of itself, as its organisation: what was approved is what is issued.
+#[test]
+fn an_approval_is_for_the_names_that_were_looked_at() {
+    let site = Site::with(Registrar { approval: true, ..registrar(&["ldevid"]) });
+    let (ldevid, device) = (built_in("ldevid"), key());
+    let secret = site.token_for("ldevid", "CN=A", &["dns:gw.example"], 1);
+    let ask_as = |subject: &str, alt_names: Vec<AltName>| {
+        let request = named(&device, ldevid, subject, alt_names);
+        let shown = token(&secret, None, request.public_key().fingerprint());
+        submit(&site.issuer, Ask { profile: ldevid, credential: Credential::Token(&shown), ..ask(&request) }, now())
+    };
+    let host = || vec![AltName::dns("gw.example").unwrap()];
+    assert_eq!(code(&ask_as("CN=A, OU=Meters", host())), "pending");
+    let waiting = || site.ca.store().unwrap().waiting(None, None, 99).unwrap();
+    let first = waiting().remove(0);
+    assert_eq!((first.subject.as_str(), first.alt_names), ("CN=A, OU=Meters", vec!["dns gw.example".to_owned()]));
+    site.issuer.decide_request(first.id, true, now()).unwrap();
+    assert_eq!(code(&ask_as("CN=A, OU=Admins", host())), "pending");
+    assert_eq!(code(&ask_as("CN=A, OU=Meters", Vec::new())), "pending");
+    assert_eq!(leaf(&ask_as("CN=A, OU=Meters", host())).subject().to_string(), "CN=A, OU=Meters");
+    // Nobody fills the records with what waits.
+    let secret = site.token_for("ldevid", "CN=B", &[], 1);
+    let device = key();
+    let codes = (0..12).map(|n| {
+        let request = named(&device, ldevid, &format!("CN=B, OU={n}"), Vec::new());
+        let shown = token(&secret, None, request.public_key().fingerprint());
+        let asked = Ask { profile: ldevid, credential: Credential::Token(&shown), ..ask(&request) };
+        code(&submit(&site.issuer, asked, now()))
+    });
+    let codes: Vec<_> = codes.collect();
+    assert_eq!((codes[7], codes[8], codes[11]), ("pending", "too-many-wait", "too-many-wait"));
+    assert_eq!(waiting().len(), 10);
 }
 
 /// Two processes, one use.

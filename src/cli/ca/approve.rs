@@ -146,18 +146,23 @@ fn shown(request: &Waiting, context: &Context) -> String {
             "profile": request.profile,
             "identity": request.identity,
             "subject": request.subject,
+            "alt_names": request.alt_names,
             "request_spki_sha256": to_hex(&request.claim),
             "by": request.by,
             "requested_at": time(request.requested),
             "state": request.state.name(),
         })),
-        Format::Text | Format::Yaml => format!(
-            "{}  {}  {:<10}  {}  by {}",
-            request.id,
-            time(request.requested),
-            printable(&request.profile),
-            printable(&request.subject),
-            printable(&request.by)
-        ),
+        Format::Text | Format::Yaml => {
+            let names: Vec<&str> =
+                std::iter::once(&request.subject).chain(&request.alt_names).map(String::as_str).collect();
+            format!(
+                "{}  {}  {:<10}  {}  by {}",
+                request.id,
+                time(request.requested),
+                printable(&request.profile),
+                printable(&names.join("; ")),
+                printable(&request.by)
+            )
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::{CsrAttributes, Operation, ServerKey, seal_key, wanted_recipient};
 use crate::cms::{self, EnvelopedData};
 use crate::enroll::{Ask, Authority, Credential, Decision, Flow, Occasion, Pending, Refusal, Token, Unauthorized};
 use crate::files::{from_base64, printable, to_hex};
-use crate::key::{self, Hash, KeyType, PublicKey, SoftwareKey};
+use crate::key::{self, Digest, Hash, KeyType, PublicKey, SoftwareKey};
 use crate::net::{Identity, Method, Peer, Request, Response};
 use crate::x509::{self, Certificate, Profile, ProvenRequest, Time, Variables, Wanted, colon_hex};
 
@@ -166,7 +166,8 @@ fn status(refusal: &Refusal) -> u16 {
         | Refusal::NotOurs
         | Refusal::NotRenewable { .. }
         | Refusal::RevokedMeanwhile { .. }
-        | Refusal::Disapproved { .. } => 403,
+        | Refusal::Disapproved { .. }
+        | Refusal::TooManyWait { .. } => 403,
     }
 }
 
@@ -240,8 +241,9 @@ impl Responder {
         self.check_binding(&request, exchange.peer, facts)?;
         let authorization = exchange.authorization()?;
         let proven = prove(request)?;
-        let token = authorization.as_ref().map(|shown| token(shown, proven.public_key().spki()));
-        let credential = exchange.credential(token.as_ref(), facts);
+        let claim = proven.public_key().fingerprint();
+        let token = authorization.as_ref().map(|shown| token(shown, claim.clone()));
+        let credential = exchange.credential(token.as_ref(), &claim, facts);
         let issued = exchange.decide(&proven, credential, Occasion::New, facts)?;
         exchange.certificate(&issued)
     }
@@ -258,7 +260,8 @@ impl Responder {
             let why = "a certificate is renewed over a connection that shows it, and no client certificate was shown";
             return Err(Instead::new(403, "no-certificate", why));
         };
-        let credential = exchange.credential(None, facts);
+        let claim = proven.public_key().fingerprint();
+        let credential = exchange.credential(None, &claim, facts);
         let keep_key = certificate.spki() == proven.public_key().spki();
         let occasion = Occasion::Renew { certificate, keep_key };
         let issued = exchange.decide(&proven, credential, occasion, facts)?;
@@ -266,19 +269,21 @@ impl Responder {
     }
 
     /// serverkeygen (RFC 7030 section 4.4). Of the request only the names count, and the type of its key where that is one
-    /// that is made here: its key and its signature MUST be ignored.
+    /// that is made here: its key and its signature MUST be ignored. They only tell whether the same requester asks again.
     fn generate(&self, exchange: Exchange<'_>, facts: &mut Facts) -> Result<Response, Instead> {
         let request = exchange.csr(facts)?;
         let encryption = self.key_encryption(&request, exchange.peer)?;
         self.check_binding(&request, exchange.peer, facts)?;
         let authorization = exchange.authorization()?;
-        let token = authorization.as_ref().map(|shown| token(shown, request.spki()));
-        let credential = exchange.credential(token.as_ref(), facts);
-        // The CA says so too, but only of a request with a key: nobody gets one made for nothing.
-        if matches!(credential, Credential::Missing { .. }) {
-            return Err(Instead::refused(&Refusal::Unauthorized(Unauthorized::Missing)));
+        let claim = claim(&request);
+        let token = authorization.as_ref().map(|shown| token(shown, claim.clone()));
+        let credential = exchange.credential(token.as_ref(), &claim, facts);
+        let Served { profile, authority } = exchange.served;
+        // No stranger has a key made.
+        let known = authority.recognise(profile, credential, exchange.now);
+        if let Some(refusal) = known.map_err(|error| Instead::failed("authority", &error))? {
+            return Err(Instead::refused(&refusal));
         }
-        let profile = &exchange.served.profile;
         let key = self.make_key(profile, &request)?;
         let names = |error: x509::Error| Instead::refused(&Refusal::Names { why: error.to_string() });
         let alt_names = request.alt_names().map_err(names)?;
@@ -435,14 +440,14 @@ impl<'a> Exchange<'a> {
     }
 
     /// By what right it is asked: the token, else the certificate of the connection.
-    fn credential<'t>(self, token: Option<&'t Token<'t>>, facts: &mut Facts) -> Credential<'t>
+    fn credential<'t>(self, token: Option<&'t Token<'t>>, claim: &'t Digest, facts: &mut Facts) -> Credential<'t>
     where
         'a: 't,
     {
         let (name, credential) = match (token, self.peer.certificates.as_slice()) {
             (Some(token), _) => ("token", Credential::Token(token)),
             (None, []) => ("none", Credential::Missing { flow: Flow::Est }),
-            (None, chain) => ("certificate", Credential::Certificate { flow: Flow::Est, chain }),
+            (None, chain) => ("certificate", Credential::Certificate { flow: Flow::Est, chain, request: claim }),
         };
         facts.push(("credential", name.to_owned()));
         credential
@@ -485,9 +490,18 @@ fn prove(request: x509::Request) -> Result<ProvenRequest, Instead> {
     request.prove().map_err(|error| Instead::new(400, "proof", format!("the request does not prove its key: {error}")))
 }
 
-/// The token as the CA takes it. `spki` is that of the request as it came.
-fn token<'a>(shown: &'a Authorization, spki: &[u8]) -> Token<'a> {
-    Token { flow: Flow::Est, secret: &shown.secret, user: shown.user.as_deref(), request: Hash::Sha256.digest(spki) }
+/// By what a requester is known again, who has not to prove the key in the request: by that key where it did, so that nobody
+/// goes on with what another one asked for, whose key is no secret.
+fn claim(request: &x509::Request) -> Digest {
+    match request.clone().prove() {
+        Ok(proven) => proven.public_key().fingerprint(),
+        Err(_) => Hash::Sha256.digest(&[b"not proven".as_slice(), request.spki()].concat()),
+    }
+}
+
+/// The token as the CA takes it.
+fn token(shown: &Authorization, request: Digest) -> Token<'_> {
+    Token { flow: Flow::Est, secret: &shown.secret, user: shown.user.as_deref(), request }
 }
 
 #[cfg(test)]

@@ -102,8 +102,10 @@ fn decide(
     {
         return answer(Reserved::Token(fault));
     }
-    if let (Some(claim), false) = (&plan.right.approval, goes_on) {
-        let request = rights::request_of(transaction, journal, plan, claim, now)?;
+    if let (Some(approval), false) = (&plan.right.approval, goes_on) {
+        let Some(request) = rights::request_of(transaction, journal, plan, approval, now)? else {
+            return answer(Reserved::TooManyWait);
+        };
         match request.state {
             WaitingState::Approved => rights::set_state(transaction, request.id, WaitingState::Granted, now)?,
             WaitingState::Refused => return answer(Reserved::Disapproved { id: request.id }),
@@ -231,6 +233,8 @@ fn refusal(reserved: &Reserved) -> Option<&'static str> {
         Reserved::Planned { .. } | Reserved::Issued { .. } | Reserved::Pending { .. } => None,
         // The decision is on record; a device that asks again makes no new one.
         Reserved::Disapproved { .. } => None,
+        // What waits is on record, and whoever asks too often is not to fill that.
+        Reserved::TooManyWait => None,
         Reserved::Token(TokenFault::Unknown) => Some("unknown-token"),
         Reserved::Token(TokenFault::Expired { .. }) => Some("token-expired"),
         Reserved::Token(TokenFault::Revoked { .. }) => Some("token-revoked"),

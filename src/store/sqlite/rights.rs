@@ -6,7 +6,7 @@ use super::Trouble;
 use super::journal::Journal;
 use crate::files::to_hex;
 use crate::store::audit::Event;
-use crate::store::{Decided, Plan, Redeem, Token, TokenFault, TokenId, Waiting, WaitingState};
+use crate::store::{Approval, Decided, Plan, Redeem, Token, TokenFault, TokenId, Waiting, WaitingState};
 use crate::x509::{Time, rfc3339};
 
 const TOKEN: &str = "SELECT id, sha256, issuer, flow, profile, device, identity, names, created_at, expires_at, uses,
@@ -204,10 +204,11 @@ impl Use {
     }
 }
 
-const REQUEST: &str = "SELECT id, issuer, profile, identity, claim, subject, by, requested_at, state FROM request";
+const REQUEST: &str =
+    "SELECT id, issuer, profile, identity, claim, subject, alt_names, by, requested_at, state FROM request";
 
 fn of_claim() -> String {
-    let claim = "issuer = ?1 AND profile = ?2 AND identity = ?3 AND claim = ?4";
+    let claim = "issuer = ?1 AND profile = ?2 AND identity = ?3 AND claim = ?4 AND names_sha256 = ?5";
     format!("{REQUEST} WHERE {claim} AND state <> 'granted'")
 }
 
@@ -216,7 +217,7 @@ fn of_waiting() -> String {
 }
 
 fn read_request(row: &Row<'_>) -> rusqlite::Result<Waiting> {
-    let state: String = row.get(8)?;
+    let (state, alt_names): (String, String) = (row.get(9)?, row.get(6)?);
     let state = WaitingState::ALL.into_iter().find(|(_, name)| *name == state);
     Ok(Waiting {
         id: number(row)?,
@@ -225,8 +226,9 @@ fn read_request(row: &Row<'_>) -> rusqlite::Result<Waiting> {
         identity: row.get(3)?,
         claim: row.get(4)?,
         subject: row.get(5)?,
-        by: row.get(6)?,
-        requested: row.get(7)?,
+        alt_names: alt_names.lines().map(str::to_owned).collect(),
+        by: row.get(7)?,
+        requested: row.get(8)?,
         // What cannot be read is not approved.
         state: state.map_or(WaitingState::Refused, |(state, _)| state),
     })
@@ -250,30 +252,54 @@ pub(super) fn waiting(
     connection.prepare_cached(&of_waiting())?.query_map(params![issuer, after, limit as i64], read_request)?.collect()
 }
 
-/// Finds the request that a plan is for, or records it as one that waits.
+/// Most requests that wait of one identity and profile: a device that lost its key twice is still heard, and one that asks
+/// under a new key or name each second does not fill the records, nor hide what is to be looked at.
+const WAITING_LIMIT: i64 = 8;
+
+/// Finds the request that a plan is for, or records it as one that waits; `None` where too many do.
 pub(super) fn request_of(
     transaction: &Transaction<'_>,
     journal: &mut Journal<'_>,
     plan: &Plan,
-    claim: &[u8],
+    approval: &Approval,
     now: Time,
-) -> Result<Waiting, Trouble> {
+) -> Result<Option<Waiting>, Trouble> {
+    let Approval { claim, names_sha256, alt_names } = approval;
     let found = transaction
         .prepare_cached(&of_claim())?
-        .query_row(params![journal.issuer(), plan.profile, plan.identity, claim], read_request)
+        .query_row(params![journal.issuer(), plan.profile, plan.identity, claim, names_sha256], read_request)
         .optional()?;
     if let Some(found) = found {
-        return Ok(found);
+        return Ok(Some(found));
+    }
+    let waiting: i64 = transaction
+        .prepare_cached(
+            "SELECT count(*) FROM request WHERE issuer = ?1 AND profile = ?2 AND identity = ?3 AND state = 'waiting'",
+        )?
+        .query_row(params![journal.issuer(), plan.profile, plan.identity], |row| row.get(0))?;
+    if waiting >= WAITING_LIMIT {
+        return Ok(None);
     }
     let by = plan.right.by.clone().unwrap_or_default();
     let made = transaction
         .prepare_cached(
-            "INSERT INTO request (issuer, profile, identity, claim, subject, by, requested_at, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting')
-             RETURNING id, issuer, profile, identity, claim, subject, by, requested_at, state",
+            "INSERT INTO request
+                 (issuer, profile, identity, claim, names_sha256, subject, alt_names, by, requested_at, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'waiting')
+             RETURNING id, issuer, profile, identity, claim, subject, alt_names, by, requested_at, state",
         )?
         .query_row(
-            params![journal.issuer(), plan.profile, plan.identity, claim, plan.subject, by, now.unix_timestamp()],
+            params![
+                journal.issuer(),
+                plan.profile,
+                plan.identity,
+                claim,
+                names_sha256,
+                plan.subject,
+                alt_names.join("\n"),
+                by,
+                now.unix_timestamp(),
+            ],
             read_request,
         )?;
     journal.append(Event::Wait {
@@ -283,7 +309,7 @@ pub(super) fn request_of(
         claim: to_hex(claim),
         by,
     })?;
-    Ok(made)
+    Ok(Some(made))
 }
 
 /// Sets how a request stands.
@@ -335,7 +361,7 @@ mod tests {
             (of_token_id(), 1, "INDEX token_sha256"),
             (in_order(Some("device")), 3, "INDEX token_issuer"),
             (in_order(None), 3, "PRIMARY KEY"),
-            (of_claim(), 4, "INDEX request_claim"),
+            (of_claim(), 5, "INDEX request_claim"),
             (of_waiting(), 3, "INDEX request_waiting"),
         ] {
             let plan = store.plan_of(&sql, vec![rusqlite::types::Value::Null; parameters]);

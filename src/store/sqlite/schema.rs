@@ -143,7 +143,11 @@ const MIGRATIONS: [&str; 3] = [
         profile       TEXT NOT NULL,
         identity      TEXT NOT NULL,
         claim         BLOB NOT NULL,
+        -- an approval is for these alone
+        names_sha256  BLOB NOT NULL,
         subject       TEXT NOT NULL,
+        -- a line each
+        alt_names     TEXT NOT NULL,
         -- by which right it was made
         by            TEXT NOT NULL,
         requested_at  INTEGER NOT NULL,

@@ -4,6 +4,7 @@ use const_oid::ObjectIdentifier;
 
 use super::template::{Template, Variables};
 use super::{AltName, Error, Name, Profile};
+use crate::key::{Digest, Hash};
 use crate::x509::name::{Attribute, label};
 
 /// The names of a certificate, as a profile allows them.
@@ -13,6 +14,14 @@ pub struct Names {
     pub subject: Name,
     /// The subject alternative names, in order.
     pub alt_names: Vec<AltName>,
+}
+
+impl Names {
+    /// The SHA-256 of the subject and the alternative names as a certificate has them.
+    pub fn digest(&self) -> Result<Digest, Error> {
+        let alt_names = AltName::encode_extension(&self.alt_names)?;
+        Ok(Hash::Sha256.digest(&[self.subject.der(), &alt_names].concat()))
+    }
 }
 
 /// Which subjects a profile allows.

@@ -8,7 +8,7 @@ use super::*;
 use crate::cms::certs_only;
 use crate::enroll::est::tests::{Ca, name, now, request};
 use crate::enroll::est::{Responder, Served};
-use crate::enroll::{Authority, AuthorityError, Decision, Direct, Flow, Unacceptable};
+use crate::enroll::{Authority, AuthorityError, Decision, Direct, Flow, Refusal, Unacceptable};
 use crate::key::{Hash, KeyType};
 use crate::net::{Loopback, Peer, Service, TlsVersion};
 use crate::x509::{self, Profile, ProvenRequest, Variables, Wanted};
@@ -576,6 +576,10 @@ impl Authority for Issuer {
         &self.ca.chain
     }
 
+    fn recognise(&self, _: &Profile, _: Credential<'_>, _: Time) -> Result<Option<Refusal>, AuthorityError> {
+        Ok(None)
+    }
+
     fn submit(&self, asks: &[Ask<'_>], _: Time) -> Result<Vec<Decision>, AuthorityError> {
         let decide = |ask: &Ask<'_>| {
             if self.waits.load(Ordering::Relaxed) > 0 {
@@ -650,7 +654,8 @@ fn over_the_responder_comes_what_comes_directly() {
     let request = bound(&known.wishes().unwrap());
     let occasion = Occasion::Renew { certificate: found.leaf(), keep_key: true };
     let chain = std::slice::from_ref(found.leaf());
-    let credential = Credential::Certificate { flow: Flow::Est, chain };
+    let claim = request.public_key().fingerprint();
+    let credential = Credential::Certificate { flow: Flow::Est, chain, request: &claim };
     assert_eq!(issued(known.enroll(&Ask { occasion, credential, ..ask(&request) }, now())), found);
     let Generated::Issued(made, chain) = known.generate(&Ask { credential, ..ask(&request) }, now()).unwrap() else {
         panic!("pending")
@@ -666,6 +671,15 @@ struct AsAuthority(Arc<Issuer>);
 impl Authority for AsAuthority {
     fn chain(&self) -> &Chain {
         self.0.chain()
+    }
+
+    fn recognise(
+        &self,
+        profile: &Profile,
+        credential: Credential<'_>,
+        now: Time,
+    ) -> Result<Option<Refusal>, AuthorityError> {
+        self.0.recognise(profile, credential, now)
     }
 
     fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
