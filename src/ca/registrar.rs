@@ -95,25 +95,22 @@ impl Issuer {
         // From here on it is known who asks.
         let registrar = self.registrar().filter(|registrar| registrar.profiles.contains(&ask.profile.name));
         let Some(registrar) = registrar else { return refuse(not_served()) };
-        let reserved = [
-            (ask.validity.is_some(), "how long a certificate is valid"),
-            (ask.may_outlive, "that a certificate outlives its issuer"),
-            (matches!(ask.occasion, Occasion::Supersede(_)), "that a certificate is superseded"),
-        ];
-        if let Some((_, what)) = reserved.into_iter().find(|(is_asked, _)| *is_asked) {
+        if let Some(what) = ask.reserved() {
             return refuse(Unauthorized::OperatorOnly { what });
         }
-        let claim = match ask.credential {
+        let request = match ask.credential {
             Credential::Token(token) => {
-                let (sha256, claim) = (sha256(token).bytes().to_vec(), token.request.bytes().to_vec());
-                grant.right.redeem = Some(Redeem { sha256, flow: token.flow.name().to_owned(), claim: claim.clone() });
-                claim
+                let sha256 = sha256(token).bytes().to_vec();
+                grant.right.redeem = Some(Redeem { sha256, flow: token.flow.name().to_owned() });
+                &token.request
             }
-            _ => ask.request.public_key().fingerprint().bytes().to_vec(),
+            Credential::Certificate { request, .. } => request,
+            // Neither comes so far.
+            Credential::Operator | Credential::Missing { .. } => return refuse(Unauthorized::Missing),
         };
+        grant.right.claim = request.bytes().to_vec();
         // Whoever renews was approved once.
-        let is_first = matches!(ask.occasion, Occasion::New);
-        grant.right.approval = (registrar.approval && is_first).then_some(claim);
+        grant.right.needs_approval = registrar.approval && matches!(ask.occasion, Occasion::New);
         Ok(Ok(grant))
     }
 

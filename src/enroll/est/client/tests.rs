@@ -637,7 +637,7 @@ fn over_the_responder_comes_what_comes_directly() {
     let waiting = far.enroll(&ask(&request), now()).unwrap();
     assert!(matches!(waiting, Outcome::Pending(Pending { retry_after, .. }) if retry_after.as_secs() == 5));
     let found = issued(far.enroll(&ask(&request), now()));
-    let mut near = Direct::new(AsAuthority(issuer.clone()), anchors.clone());
+    let mut near = Direct::new(issuer.clone(), anchors.clone());
     assert_eq!(found, issued(near.enroll(&ask(&direct), now())));
     // Bound to no connection, or to another one, it is not taken.
     let words = far.enroll(&ask(&direct), now()).unwrap_err().to_string();
@@ -650,7 +650,8 @@ fn over_the_responder_comes_what_comes_directly() {
     let request = bound(&known.wishes().unwrap());
     let occasion = Occasion::Renew { certificate: found.leaf(), keep_key: true };
     let chain = std::slice::from_ref(found.leaf());
-    let credential = Credential::Certificate { flow: Flow::Est, chain };
+    let claim = request.public_key().fingerprint();
+    let credential = Credential::Certificate { flow: Flow::Est, chain, request: &claim };
     assert_eq!(issued(known.enroll(&Ask { occasion, credential, ..ask(&request) }, now())), found);
     let Generated::Issued(made, chain) = known.generate(&Ask { credential, ..ask(&request) }, now()).unwrap() else {
         panic!("pending")
@@ -658,17 +659,4 @@ fn over_the_responder_comes_what_comes_directly() {
     assert_eq!(chain.leaf().spki(), made.public_key().spki());
     assert_ne!(made.public_key(), key.public_key());
     assert_eq!(known.take_notes(), []);
-}
-
-/// Lends an authority to [`Direct`].
-struct AsAuthority(Arc<Issuer>);
-
-impl Authority for AsAuthority {
-    fn chain(&self) -> &Chain {
-        self.0.chain()
-    }
-
-    fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
-        self.0.submit(asks, now)
-    }
 }
