@@ -177,8 +177,8 @@ impl Issuer {
             Occasion::New => Standing::New,
             Occasion::Supersede(reason) if !reason.is_final() => return Ok(Err(Refusal::NotFinal { reason })),
             Occasion::Supersede(reason) => Standing::Supersede(reason),
-            Occasion::Renew { certificate, keep_key } => {
-                if let Err(refusal) = self.renewable(ask, certificate, keep_key, now)? {
+            Occasion::Renew { certificate, .. } => {
+                if let Err(refusal) = self.renewable(ask, certificate, now)? {
                     return Ok(Err(refusal));
                 }
                 Standing::Renew { serial: certificate.serial().to_vec() }
@@ -223,13 +223,7 @@ impl Issuer {
     }
 
     /// Whether a certificate may be renewed by this ask.
-    fn renewable(
-        &self,
-        ask: &Ask<'_>,
-        old: &Certificate,
-        keep_key: bool,
-        now: Time,
-    ) -> Result<Result<(), Refusal>, Error> {
+    fn renewable(&self, ask: &Ask<'_>, old: &Certificate, now: Time) -> Result<Result<(), Refusal>, Error> {
         let filter = Filter {
             issuer: Some(self.hierarchy.name().to_owned()),
             serial: Some(old.serial().to_vec()),
@@ -247,9 +241,8 @@ impl Issuer {
             State::Expired => return refuse("has expired"),
             State::Planned | State::Issued | State::Replaced => {}
         }
-        let is_same = old.spki() == ask.request.public_key().spki();
-        if is_same != keep_key {
-            return Ok(Err(Refusal::KeyUnchanged { is_same }));
+        if let Err(refusal) = ask.check_key() {
+            return Ok(Err(refusal));
         }
         let wanted = ask.request.request();
         let says_other_subject = !wanted.subject().is_empty() && wanted.subject() != old.subject();

@@ -109,7 +109,7 @@ const OWN_MARGIN: Duration = Duration::days(10);
 /// Whether a listener's own certificate is to be replaced.
 pub fn is_due(certificate: &Certificate, now: Time) -> bool {
     let lifetime = certificate.not_after() - certificate.not_before();
-    now >= certificate.not_after() - OWN_MARGIN.min(lifetime / 3)
+    now >= certificate.not_after().saturating_sub(OWN_MARGIN.min(lifetime / 3))
 }
 
 /// Makes a key for the listener itself and has it certified by the CA, as a server of these names.

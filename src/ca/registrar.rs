@@ -104,6 +104,7 @@ impl Issuer {
             }
             _ => None,
         };
+        grant.right.claim = request.bytes().to_vec();
         // Whoever renews was approved once.
         let is_first = matches!(ask.occasion, Occasion::New);
         let approval = claim.filter(|_| is_first && self.registrar().is_none_or(|registrar| registrar.approval));

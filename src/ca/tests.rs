@@ -1,6 +1,7 @@
 //! The laws of a CA, in one process: what is issued, refused, renewed, revoked, listed and recorded.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use time::Duration;
 
@@ -10,6 +11,8 @@ use crate::key::{KeyType, Passphrase, SoftwareKey};
 use crate::store::{Filter, Record, Revoked, State};
 use crate::x509::{Certificate, CertificateList, Name, Profile, ProvenRequest, Reason, Request, Variables, Wanted};
 
+mod law;
+mod listener;
 mod rights;
 
 fn now() -> Time {
@@ -369,7 +372,7 @@ fn a_changed_record_is_found() {
         ("records", format!("UPDATE certificate SET identity = 'CN=x' WHERE serial = x'{serial}'")),
         ("records", format!("UPDATE certificate SET revoked_at = 7, reason = 4 WHERE serial = x'{serial}'")),
         ("records", "UPDATE certificate SET revoked_at = NULL, reason = NULL".to_owned()),
-        ("unrecorded", "INSERT INTO certificate SELECT 99, planned_at, issuer, generation, profile, 'CN=y', spki_sha256, x'07', subject, not_before, not_after, NULL, 99, NULL, NULL, to_be_signed, certificate FROM certificate WHERE id = 4".to_owned()),
+        ("unrecorded", "INSERT INTO certificate SELECT 99, planned_at, issuer, generation, profile, 'CN=y', spki_sha256, x'07', subject, not_before, not_after, NULL, 99, NULL, NULL, to_be_signed, certificate, claim FROM certificate WHERE id = 4".to_owned()),
     ] {
         let copy = folder.path().join("copy");
         ca.backup(&copy).unwrap();

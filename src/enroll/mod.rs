@@ -6,6 +6,7 @@
 //! Law of every protocol: its client, over a loopback to its responder, gets what [`Direct`] gets for the same ask.
 
 use std::fmt;
+use std::sync::Arc;
 
 use const_oid::ObjectIdentifier;
 use time::Duration;
@@ -108,6 +109,28 @@ impl Ask<'_> {
         }
         let wanted = self.request.request();
         self.profile.names(wanted.subject(), &wanted.alt_names()?, self.variables, issuer)
+    }
+
+    /// What is asked that only the CA's operator says, and no protocol carries.
+    pub fn reserved(&self) -> Option<&'static str> {
+        if self.validity.is_some() {
+            Some("how long a certificate is valid")
+        } else if self.may_outlive {
+            Some("that a certificate outlives its issuer")
+        } else {
+            matches!(self.occasion, Occasion::Supersede(_)).then_some("that a certificate is superseded")
+        }
+    }
+
+    /// Whether a renewal brings the old key where that is to be kept, and a new one else.
+    pub fn check_key(&self) -> Result<(), Refusal> {
+        match self.occasion {
+            Occasion::Renew { certificate, keep_key } => {
+                let is_same = certificate.spki() == self.request.public_key().spki();
+                if is_same == keep_key { Ok(()) } else { Err(Refusal::KeyUnchanged { is_same }) }
+            }
+            Occasion::New | Occasion::Supersede(_) => Ok(()),
+        }
     }
 }
 
@@ -361,6 +384,16 @@ pub trait Authority: Send + Sync {
     ///
     /// An error means that the slice could not be decided; it may be submitted again as it is.
     fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError>;
+}
+
+impl<A: Authority + ?Sized> Authority for Arc<A> {
+    fn chain(&self) -> &Chain {
+        self.as_ref().chain()
+    }
+
+    fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
+        self.as_ref().submit(asks, now)
+    }
 }
 
 /// Why an authority could not decide: its own failure, kept as the source.

@@ -9,6 +9,10 @@ use crate::files::{from_hex, to_hex};
 pub struct Right {
     /// What the audit record says: `token 1a2b3c4d`, or which certificate; `None` for the operator.
     pub by: Option<String>,
+    /// The SHA-256 of the public key in the request as it came; empty for the operator. With the same claim it is the same
+    /// request, however often it is asked: a token is used once, one approval is enough. Where the CA makes the key, the
+    /// certificate has another one.
+    pub claim: Vec<u8>,
     /// The token to be redeemed with the plan.
     pub redeem: Option<Redeem>,
     /// What somebody has to approve first.
@@ -33,9 +37,6 @@ pub struct Redeem {
     pub sha256: Vec<u8>,
     /// The protocol that it came by.
     pub flow: String,
-    /// The SHA-256 of the public key in the request as it came: with the same claim the token is used once, however often
-    /// it is asked. Where the CA makes the key, the certificate has another one.
-    pub claim: Vec<u8>,
 }
 
 /// What a token is called by everywhere: the first four octets of the SHA-256 of its secret.

@@ -244,7 +244,10 @@ const TAMPERED: [(&str, &str); 24] = [
     ("UPDATE certificate SET certificate = (SELECT certificate FROM certificate WHERE id = 6) WHERE id = 7", "records"),
     ("UPDATE certificate SET identity = 'serialNumber=SN-9' WHERE id = 7", "records"),
     ("UPDATE certificate SET generation = 2 WHERE id = 7", "records"),
-    ("UPDATE certificate SET certificate = CAST(substr(certificate, 1, length(certificate) - 1) || x'00' AS BLOB) WHERE id = 7", "records"),
+    (
+        "UPDATE certificate SET certificate = CAST(substr(certificate, 1, length(certificate) - 1) || x'00' AS BLOB) WHERE id = 7",
+        "records",
+    ),
     ("UPDATE certificate SET spki_sha256 = zeroblob(32) WHERE id = 7", "records"),
     ("UPDATE certificate SET not_after = 1 WHERE id = 7", "records"),
     ("UPDATE certificate SET renews = x'07' WHERE id = 7", "records"),
@@ -252,7 +255,8 @@ const TAMPERED: [(&str, &str); 24] = [
     ("DELETE FROM certificate WHERE id = 7", "records"),
     (
         "INSERT INTO certificate SELECT 99, planned_at, issuer, generation, profile, 'new', x'07', x'07', subject,
-            not_before, not_after, renews, past, revoked_at, reason, to_be_signed, certificate FROM certificate WHERE id = 7",
+            not_before, not_after, renews, past, revoked_at, reason, to_be_signed, certificate,
+            claim FROM certificate WHERE id = 7",
         "unrecorded",
     ),
     ("UPDATE certificate SET revoked_at = NULL, reason = NULL WHERE id = 4", "records"),

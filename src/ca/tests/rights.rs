@@ -10,23 +10,23 @@ use crate::store::{Plan, Reserved, TokenFault, TokenId};
 use crate::x509::AltName;
 
 /// A CA, and its device issuer as a server has it.
-struct Site {
-    folder: tempfile::TempDir,
-    ca: Ca,
-    issuer: Issuer,
+pub(super) struct Site {
+    pub folder: tempfile::TempDir,
+    pub ca: Ca,
+    pub issuer: Issuer,
 }
 
-fn registrar(profiles: &[&str]) -> Registrar {
+pub(super) fn registrar(profiles: &[&str]) -> Registrar {
     let profiles = profiles.iter().map(|name| (*name).to_owned()).collect();
     Registrar { profiles, vendors: None, approval: false }
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(registrar(&["idevid", "ldevid", "tls-server"]))
     }
 
-    fn with(registrar: Registrar) -> Self {
+    pub fn with(registrar: Registrar) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ca = new_ca(folder.path());
         let issuer = issuer(&ca, Hierarchy::Device).with_registrar(registrar);
@@ -38,7 +38,7 @@ impl Site {
         issuer(&self.ca, Hierarchy::Device).with_registrar(self.issuer.registrar().unwrap().clone())
     }
 
-    fn token(&self, profile: &str, device: &str, uses: u32) -> String {
+    pub fn token(&self, profile: &str, device: &str, uses: u32) -> String {
         self.token_for(profile, device, &[], uses)
     }
 
@@ -59,7 +59,8 @@ impl Site {
     }
 
     fn show(&self, shown: &[Certificate], ask: Ask<'_>) -> Decision {
-        submit(&self.issuer, Ask { credential: certificate(shown), ..ask }, now())
+        let claim = ask.request.public_key().fingerprint();
+        submit(&self.issuer, Ask { credential: certificate(shown, &claim), ..ask }, now())
     }
 
     fn audit(&self) -> (Audited, String) {
@@ -196,6 +197,50 @@ fn a_key_that_was_lost_on_the_way_is_superseded() {
     assert_eq!(code(&redeem(&made[2], &claim, later)), "identity-taken");
     assert_eq!(leaf(&redeem(&made[1], &claim, later)).der(), leaf(&second).der());
     assert_eq!(site.audit().0.issued, 2);
+}
+
+/// The same where the right is a device's identity from its maker: one approval covers the request and its retries.
+#[test]
+fn a_makers_device_that_lost_its_key_supersedes_it() {
+    let maker = tempfile::tempdir().unwrap();
+    let maker = new_ca(maker.path());
+    let vendors = Some(maker.anchors(Hierarchy::Device).unwrap());
+    let site = Site::with(Registrar { vendors, approval: true, ..registrar(&["ldevid"]) });
+    let of_maker = issuer(&maker, Hierarchy::Device);
+    let born = |name: &str| match submit(&of_maker, ask(&request(&key(), idevid(), name)), now()) {
+        Decision::Issued(chain) => chain,
+        other => panic!("{other:?}"),
+    };
+    let (a, b) = (born("A"), born("B"));
+    let ldevid = built_in("ldevid");
+    let (claim, other_claim) = (key().public_key().fingerprint(), key().public_key().fingerprint());
+    // Each time for a key that the server has made anew.
+    let made = |shown: &Chain, name: &str, claim: &Digest| {
+        let request = request(&key(), ldevid, name);
+        let credential = certificate(shown.certificates(), claim);
+        submit(&site.issuer, Ask { profile: ldevid, credential, ..ask(&request) }, now())
+    };
+    for _ in 0..2 {
+        assert_eq!(code(&made(&a, "A", &claim)), "pending");
+    }
+    let waiting = site.ca.store().unwrap().waiting(Some("device"), None, 9).unwrap();
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    site.issuer.decide_request(waiting[0].id, true, now()).unwrap();
+    let first = made(&a, "A", &claim);
+    let second = made(&a, "A", &claim);
+    assert_eq!(on_record(&site.ca, leaf(&first)).revoked.unwrap().1, Reason::Superseded);
+    assert_eq!(state(&site.ca, leaf(&second)), State::Issued);
+    // Another request, and that of another device, take nobody's place.
+    assert_eq!(code(&made(&a, "A", &other_claim)), "identity-taken");
+    assert_eq!(code(&made(&b, "A", &claim)), "other-identity");
+    assert_eq!(code(&made(&b, "B", &claim)), "pending");
+    // What the operator issued is nobody's to supersede, and what was revoked is looked at again.
+    site.issuer.revoke(&[leaf(&second).serial().to_vec()], Reason::CessationOfOperation, now()).unwrap();
+    assert_eq!(code(&made(&a, "A", &claim)), "pending");
+    let own = request(&key(), ldevid, "A");
+    assert_eq!(code(&submit(&site.issuer, Ask { profile: ldevid, ..ask(&own) }, now())), "issued");
+    assert_eq!(code(&made(&a, "A", &claim)), "identity-taken");
+    assert_eq!(site.audit().0.issued, 3);
 }
 
 /// Killed between the plan and the signature: the use is on disk with the plan, and the retry takes both up.
@@ -338,7 +383,9 @@ fn a_revoked_identity_of_our_own_making_is_no_credential() {
     let born = submit(&site.issuer, ask(&request(&key(), idevid(), "A")), now());
     let Decision::Issued(born) = born else { panic!("{born:?}") };
     let own = request(&key(), built_in("ldevid"), "A");
-    let asked = Ask { profile: built_in("ldevid"), credential: certificate(born.certificates()), ..ask(&own) };
+    let claim = own.public_key().fingerprint();
+    let credential = certificate(born.certificates(), &claim);
+    let asked = Ask { profile: built_in("ldevid"), credential, ..ask(&own) };
     assert_eq!(code(&submit(&server, asked, now())), "issued");
     server.revoke(&[born.leaf().serial().to_vec()], Reason::KeyCompromise, now()).unwrap();
     assert_eq!(code(&submit(&server, asked, now())), "certificate");

@@ -4,7 +4,10 @@ use zeroize::Zeroizing;
 
 use super::{CsrAttributes, Error, MediaType, Note, Notes, Operation, ServerKey, Wrapping, answer};
 use crate::cms::SignedData;
-use crate::enroll::{self, Ask, Credential, Enroller, Occasion, Outcome, Pending, Token, Wishes, accept_for, leaf_for};
+use crate::enroll::{
+    self, Ask, Credential, Enroller, Occasion, Outcome, Pending, Refusal, Token, Unauthorized, Wishes, accept_for,
+    leaf_for,
+};
 use crate::files::{Document, Kind, to_base64};
 use crate::key::{Digest, KeyFile, PublicKey, Signer, SoftwareKey};
 use crate::net::{self, Connection, Method, Request, Response, ServerName, Transport};
@@ -153,8 +156,12 @@ impl Client {
         self.anchors()
     }
 
-    /// Sends a request, and makes sure that it is answered.
+    /// Sends a request, and makes sure that it is answered. What EST does not carry is refused here: the server would not
+    /// hear of it, and grant something else.
     fn ask(&mut self, doing: Operation, ask: &Ask<'_>, now: Time) -> Result<Answer, enroll::Error> {
+        if let Some(what) = ask.reserved() {
+            return Err(enroll::Error::Refused(Refusal::Unauthorized(Unauthorized::OperatorOnly { what })));
+        }
         let request = ask.request.request();
         let body = Wrapping::Lines.encode(request.der()).to_vec();
         let message = Request::post(self.target(doing), MediaType::REQUEST, body);
@@ -287,6 +294,7 @@ impl Enroller for Client {
             Occasion::New | Occasion::Supersede(_) => Operation::Enroll,
             Occasion::Renew { .. } => Operation::Reenroll,
         };
+        ask.check_key().map_err(enroll::Error::Refused)?;
         let anchors = self.prepare()?;
         let response = match self.ask(doing, ask, now)? {
             Answer::Whole(response) => response,

@@ -279,11 +279,12 @@ fn a_device_enrolls_by_token_or_certificate() {
     let fingerprint = lab.key.public_key().fingerprint();
     let basic = format!("token Some(\"SN-1\") s3cret {fingerprint}; new");
     let bearer = format!("token None s3cret {fingerprint}; new");
+    let certificate = format!("certificate est CN=SN-1 {fingerprint}; new");
     for (peer, request, credential, asked) in [
         (lab.peer.clone(), bare.clone().with("authorization", TOKEN), "token", basic.as_str()),
         (lab.peer.clone(), bare.clone().with("authorization", "Bearer s3cret"), "token", &bearer),
         (lab.known(), bare.clone().with("authorization", "bearer s3cret"), "token", &bearer),
-        (lab.known(), bare.clone(), "certificate", "certificate est CN=SN-1; new"),
+        (lab.known(), bare.clone(), "certificate", &certificate),
         (lab.peer.clone(), bare.clone(), "none", "none est; new"),
     ] {
         let response = lab.send_from(peer, &request);
@@ -306,12 +307,14 @@ fn what_is_renewed_is_the_certificate_of_the_connection() {
     let lab = Lab::new(false);
     let request = lab.post(Operation::Reenroll, &lab.csr(None));
     certificates_of(&lab.send_from(lab.known(), &request));
-    assert_eq!(lab.asked(), ["certificate est CN=SN-1; renew CN=SN-1 true"]);
+    let claim = lab.key.public_key().fingerprint();
+    assert_eq!(lab.asked(), [format!("certificate est CN=SN-1 {claim}; renew CN=SN-1 true")]);
 
     let other = SoftwareKey::generate(KeyType::P256).unwrap();
     let renewed = self::request(&Profile::named("ldevid").unwrap(), &name("CN=SN-1"), &other);
     certificates_of(&lab.send_from(lab.known(), &lab.post(Operation::Reenroll, renewed.request().der())));
-    assert_eq!(lab.asked(), ["certificate est CN=SN-1; renew CN=SN-1 false"]);
+    let claim = renewed.public_key().fingerprint();
+    assert_eq!(lab.asked(), [format!("certificate est CN=SN-1 {claim}; renew CN=SN-1 false")]);
 
     let response = lab.send(&request);
     assert_eq!((response.status, fact(&response, "code")), (403, Some("no-certificate")));

@@ -23,6 +23,7 @@ struct Current {
     not_after: i64,
     renews: Option<Vec<u8>>,
     is_on_hold: bool,
+    claim: Vec<u8>,
     to_be_signed: Vec<u8>,
     certificate: Option<Vec<u8>>,
 }
@@ -31,6 +32,21 @@ impl Current {
     /// Whether it was planned for another certificate of the issuer than that at work, which cannot sign it.
     fn is_stale(&self, plan: &Plan) -> bool {
         self.certificate.is_none() && self.generation != plan.generation
+    }
+
+    /// Whether it is what the same request got: with a token by the use of that token, without by the claim. Whoever asks has
+    /// shown by either that the identity is theirs.
+    fn is_got_by(&self, plan: &Plan, used: Option<&Use>) -> bool {
+        match used {
+            Some(used) => used.got(&self.serial),
+            None => !plan.right.claim.is_empty() && self.claim == plan.right.claim,
+        }
+    }
+
+    /// Whether a plan for another key may take its place: the CA made the key for the same request, and whoever asked lost
+    /// both. That makes something new, which an expired token does not.
+    fn is_lost_by(&self, plan: &Plan, used: Option<&Use>) -> bool {
+        self.is_got_by(plan, used) && used.is_none_or(Use::may_supersede)
     }
 }
 
@@ -93,10 +109,9 @@ fn decide(
         Found::Free(replaced) => replaced,
     };
     // What takes the place of what the same request got goes on with that; all else is something new.
-    let goes_on = match (&used, &replaced) {
-        (Some(used), Some(replaced)) => replaced.reason.is_some() && used.got(&replaced.current.serial),
-        _ => false,
-    };
+    let goes_on = replaced
+        .as_ref()
+        .is_some_and(|replaced| replaced.reason.is_some() && replaced.current.is_got_by(plan, used.as_ref()));
     if let (Some(used), false) = (&used, goes_on)
         && let Err(fault) = used.may_plan()
     {
@@ -200,7 +215,7 @@ fn find(
                     current.is_stale(plan).then_some(Reason::Superseded)
                 }
                 _ if is_same_ask => return Ok(Found::Same(current)),
-                Standing::New if used.is_some_and(|used| used.may_supersede(&serial)) => Some(Reason::Superseded),
+                Standing::New if current.is_lost_by(plan, used) => Some(Reason::Superseded),
                 Standing::Renew { .. } => return obstacle(Reserved::NotCurrent { serial }),
                 _ => return obstacle(Reserved::IdentityTaken { serial }),
             };
@@ -262,11 +277,13 @@ fn current(transaction: &Transaction<'_>, issuer: &str, plan: &Plan) -> rusqlite
             to_be_signed: row.get(6)?,
             certificate: row.get(7)?,
             generation: row.get(8)?,
+            claim: row.get(9)?,
         })
     };
     transaction
         .prepare_cached(
-            "SELECT id, spki_sha256, serial, not_after, renews, reason, to_be_signed, certificate, generation
+            "SELECT id, spki_sha256, serial, not_after, renews, reason, to_be_signed, certificate, generation,
+                    claim
              FROM certificate WHERE identity = ?1 AND profile = ?2 AND issuer = ?3 AND past = 0",
         )?
         .query_row([&plan.identity, &plan.profile, issuer], read)
@@ -293,8 +310,8 @@ fn insert(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -
         .prepare_cached(
             "INSERT INTO certificate
                  (planned_at, issuer, generation, profile, identity, spki_sha256, serial, subject, not_before, not_after,
-                  renews, past, to_be_signed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12)",
+                  renews, past, claim, to_be_signed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13)",
         )?
         .execute(params![
             now.unix_timestamp(),
@@ -308,6 +325,7 @@ fn insert(transaction: &Transaction<'_>, issuer: &str, plan: &Plan, now: Time) -
             plan.validity.0.unix_timestamp(),
             plan.validity.1.unix_timestamp(),
             renews,
+            plan.right.claim,
             plan.to_be_signed,
         ])
         .map(drop)

@@ -151,13 +151,13 @@ impl Use {
         }
         let before: Option<Option<Vec<u8>>> = transaction
             .prepare_cached("SELECT serial FROM redemption WHERE token = ?1 AND claim = ?2")?
-            .query_row(params![token.number as i64, redeem.claim], |row| row.get(0))
+            .query_row(params![token.number as i64, plan.right.claim], |row| row.get(0))
             .optional()?;
         let is_expired = token.expires <= now.unix_timestamp();
         Ok(match &before {
             None if is_expired => Err(TokenFault::Expired { token: token.id() }),
             None if token.used >= token.uses => Err(TokenFault::UsedUp { token: token.id() }),
-            _ => Ok(Self { token, claim: redeem.claim.clone(), before, is_expired }),
+            _ => Ok(Self { token, claim: plan.right.claim.clone(), before, is_expired }),
         })
     }
 
@@ -170,10 +170,9 @@ impl Use {
         }
     }
 
-    /// Whether the certificate with this serial number, for another key, may be superseded: it is what this claim got,
-    /// whose key the CA made and whose requester lost both. That makes something new, which an expired token does not.
-    pub fn may_supersede(&self, serial: &[u8]) -> bool {
-        !self.is_expired && self.got(serial)
+    /// Whether the certificate that this claim got may be superseded.
+    pub fn may_supersede(&self) -> bool {
+        !self.is_expired
     }
 
     /// Whether the certificate with this serial number is what this claim got.

@@ -156,6 +156,8 @@ const MIGRATIONS: [&str; 3] = [
     ) STRICT;
     CREATE INDEX request_claim ON request (issuer, profile, identity, claim);
     CREATE INDEX request_waiting ON request (id) WHERE state = 'waiting';
+    -- the SHA-256 of the public key in the request as it came over the network; empty where the operator asked
+    ALTER TABLE certificate ADD COLUMN claim BLOB NOT NULL DEFAULT x'';
     ",
 ];
 

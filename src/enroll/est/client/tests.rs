@@ -641,7 +641,7 @@ fn over_the_responder_comes_what_comes_directly() {
     let waiting = far.enroll(&ask(&request), now()).unwrap();
     assert!(matches!(waiting, Outcome::Pending(Pending { retry_after, .. }) if retry_after.as_secs() == 5));
     let found = issued(far.enroll(&ask(&request), now()));
-    let mut near = Direct::new(AsAuthority(issuer.clone()), anchors.clone());
+    let mut near = Direct::new(issuer.clone(), anchors.clone());
     assert_eq!(found, issued(near.enroll(&ask(&direct), now())));
     // Bound to no connection, or to another one, it is not taken.
     let words = far.enroll(&ask(&direct), now()).unwrap_err().to_string();
