@@ -31,9 +31,10 @@ pub struct Registrar {
 /// What a credential entitles to.
 pub(super) struct Grant {
     by: Option<String>,
+    /// The SHA-256 of the public key in the request as it came; empty for the operator.
+    claim: Vec<u8>,
     redeem: Option<Redeem>,
-    /// The SHA-256 of the public key in the request as it came, where somebody has to approve it first.
-    approval: Option<Vec<u8>>,
+    needs_approval: bool,
     /// Whose certificate it may be, and with which names; `None` for the operator, who may ask for all.
     limits: Option<Limits>,
 }
@@ -77,38 +78,30 @@ impl Issuer {
     pub(super) fn authorise(&self, ask: &Ask<'_>, now: Time) -> Result<Result<Grant, Refusal>, Error> {
         let refuse = |why| Ok(Err(Refusal::Unauthorized(why)));
         if matches!(ask.credential, Credential::Operator) {
-            return Ok(Ok(Grant { by: None, redeem: None, approval: None, limits: None }));
+            let claim = Vec::new();
+            return Ok(Ok(Grant { by: None, claim, redeem: None, needs_approval: false, limits: None }));
         }
         let limits = match self.limits(ask.profile, ask.occasion, ask.credential, now)? {
             Ok(limits) => limits,
             Err(why) => return refuse(why),
         };
-        let reserved = [
-            (ask.validity.is_some(), "how long a certificate is valid"),
-            (ask.may_outlive, "that a certificate outlives its issuer"),
-            (matches!(ask.occasion, Occasion::Supersede(_)), "that a certificate is superseded"),
-        ];
-        if let Some((_, what)) = reserved.into_iter().find(|(is_asked, _)| *is_asked) {
+        if let Some(what) = ask.reserved() {
             return refuse(Unauthorized::OperatorOnly { what });
         }
-        let claim = match ask.credential {
-            Credential::Token(token) => Some(&token.request),
-            Credential::Certificate { request, .. } => Some(request),
-            Credential::Operator | Credential::Missing { .. } => None,
-        };
-        let claim = claim.map(|claim| claim.bytes().to_vec());
-        let redeem = match ask.credential {
+        let (request, redeem) = match ask.credential {
             Credential::Token(token) => {
                 let (sha256, flow) = (sha256(token).bytes().to_vec(), token.flow.name().to_owned());
-                claim.clone().map(|claim| Redeem { sha256, flow, claim })
+                (&token.request, Some(Redeem { sha256, flow }))
             }
-            _ => None,
+            Credential::Certificate { request, .. } => (request, None),
+            // Neither comes so far.
+            Credential::Operator | Credential::Missing { .. } => return refuse(Unauthorized::Missing),
         };
-        grant.right.claim = request.bytes().to_vec();
         // Whoever renews was approved once.
         let is_first = matches!(ask.occasion, Occasion::New);
-        let approval = claim.filter(|_| is_first && self.registrar().is_none_or(|registrar| registrar.approval));
-        Ok(Ok(Grant { by: right_of(&ask.credential), redeem, approval, limits: Some(limits) }))
+        let needs_approval = is_first && self.registrar().is_none_or(|registrar| registrar.approval);
+        let (by, claim) = (right_of(&ask.credential), request.bytes().to_vec());
+        Ok(Ok(Grant { by, claim, redeem, needs_approval, limits: Some(limits) }))
     }
 
     /// What a credential that came over the network is good for. It is known who shows it where the profile is refused.
@@ -225,16 +218,12 @@ impl Grant {
     /// By what right a certificate of these names is planned. An approval is for the names that were looked at: those that
     /// anybody may say of itself differ from one request to the next.
     pub fn right(self, names: &Names) -> Result<Right, Error> {
-        let Self { by, redeem, approval, .. } = self;
-        let approval = match approval {
-            None => None,
-            Some(claim) => Some(Approval {
-                claim,
-                names_sha256: names.digest()?.bytes().to_vec(),
-                alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
-            }),
+        let Self { by, claim, redeem, needs_approval, .. } = self;
+        let approval = Approval {
+            names_sha256: names.digest()?.bytes().to_vec(),
+            alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
         };
-        Ok(Right { by, redeem, approval })
+        Ok(Right { by, claim, redeem, approval: needs_approval.then_some(approval) })
     }
 
     /// Whether the certificate may be this identity's and have these names. No name rides along with an identity: each that

@@ -391,6 +391,15 @@ impl<A: Authority + ?Sized> Authority for Arc<A> {
         self.as_ref().chain()
     }
 
+    fn recognise(
+        &self,
+        profile: &Profile,
+        credential: Credential<'_>,
+        now: Time,
+    ) -> Result<Option<Refusal>, AuthorityError> {
+        self.as_ref().recognise(profile, credential, now)
+    }
+
     fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
         self.as_ref().submit(asks, now)
     }

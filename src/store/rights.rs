@@ -19,11 +19,9 @@ pub struct Right {
     pub approval: Option<Approval>,
 }
 
-/// What is approved beside the identity, the profile and the issuer: a key, and the names as they will be issued.
+/// What is approved beside the claim, the identity, the profile and the issuer: the names as they will be issued.
 #[derive(Clone, Debug)]
 pub struct Approval {
-    /// The SHA-256 of the public key in the request as it came.
-    pub claim: Vec<u8>,
     /// The SHA-256 of the names, by [`crate::x509::Names::digest`].
     pub names_sha256: Vec<u8>,
     /// The alternative names, for who approves.

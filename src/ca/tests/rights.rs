@@ -1,6 +1,6 @@
 //! What a credential that came over the network entitles to, and what many of them at once get.
 
-use std::sync::{Arc, Barrier, LazyLock};
+use std::sync::{Arc, Barrier};
 
 use super::*;
 use crate::enroll::{Flow, Token, Unauthorized};
@@ -74,9 +74,8 @@ fn token<'a>(secret: &'a str, user: Option<&'a str>, claim: Digest) -> Token<'a>
     Token { flow: Flow::Est, secret, user, request: claim }
 }
 
-fn certificate(chain: &[Certificate]) -> Credential<'_> {
-    static CLAIM: LazyLock<Digest> = LazyLock::new(|| Hash::Sha256.digest(b"claim"));
-    Credential::Certificate { flow: Flow::Est, chain, request: &CLAIM }
+fn certificate<'a>(chain: &'a [Certificate], request: &'a Digest) -> Credential<'a> {
+    Credential::Certificate { flow: Flow::Est, chain, request }
 }
 
 fn named(key: &SoftwareKey, profile: &Profile, subject: &str, alt_names: Vec<AltName>) -> ProvenRequest {

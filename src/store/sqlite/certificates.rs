@@ -117,7 +117,10 @@ fn decide(
     {
         return answer(Reserved::Token(fault));
     }
-    if let (Some(approval), false) = (&plan.right.approval, goes_on) {
+    // Other names than those that were approved are looked at like any.
+    if let Some(approval) = &plan.right.approval
+        && !(goes_on && rights::was_granted(transaction, journal.issuer(), plan, approval)?)
+    {
         let Some(request) = rights::request_of(transaction, journal, plan, approval, now)? else {
             return answer(Reserved::TooManyWait);
         };

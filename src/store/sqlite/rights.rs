@@ -263,7 +263,7 @@ pub(super) fn request_of(
     approval: &Approval,
     now: Time,
 ) -> Result<Option<Waiting>, Trouble> {
-    let Approval { claim, names_sha256, alt_names } = approval;
+    let (claim, Approval { names_sha256, alt_names }) = (&plan.right.claim, approval);
     let found = transaction
         .prepare_cached(&of_claim())?
         .query_row(params![journal.issuer(), plan.profile, plan.identity, claim, names_sha256], read_request)
@@ -309,6 +309,23 @@ pub(super) fn request_of(
         by,
     })?;
     Ok(Some(made))
+}
+
+/// Whether a plan's claim got a certificate of the same names by an approval before.
+pub(super) fn was_granted(
+    transaction: &Transaction<'_>,
+    issuer: &str,
+    plan: &Plan,
+    approval: &Approval,
+) -> rusqlite::Result<bool> {
+    transaction
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM request WHERE issuer = ?1 AND profile = ?2 AND identity = ?3 AND claim = ?4
+                            AND names_sha256 = ?5 AND state = 'granted')",
+        )?
+        .query_row(params![issuer, plan.profile, plan.identity, plan.right.claim, approval.names_sha256], |row| {
+            row.get(0)
+        })
 }
 
 /// Sets how a request stands.

@@ -664,25 +664,3 @@ fn over_the_responder_comes_what_comes_directly() {
     assert_ne!(made.public_key(), key.public_key());
     assert_eq!(known.take_notes(), []);
 }
-
-/// Lends an authority to [`Direct`].
-struct AsAuthority(Arc<Issuer>);
-
-impl Authority for AsAuthority {
-    fn chain(&self) -> &Chain {
-        self.0.chain()
-    }
-
-    fn recognise(
-        &self,
-        profile: &Profile,
-        credential: Credential<'_>,
-        now: Time,
-    ) -> Result<Option<Refusal>, AuthorityError> {
-        self.0.recognise(profile, credential, now)
-    }
-
-    fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
-        self.0.submit(asks, now)
-    }
-}
