@@ -170,6 +170,11 @@ impl Issuer {
         if let Some(weakness) = key.weakness() {
             return Ok(Err(Refusal::WeakKey { why: weakness.to_string() }));
         }
+        if !key.is_canonical() {
+            // The records know a key by the digest of its encoding.
+            let why = "the RSA key has no NULL for its parameters (RFC 3279 section 2.3.1)".to_owned();
+            return Ok(Err(Refusal::KeyType { why }));
+        }
         if let Err(error) = profile.check_key(key) {
             return Ok(Err(Refusal::KeyType { why: error.to_string() }));
         }
