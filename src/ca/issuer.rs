@@ -316,6 +316,9 @@ impl Issuer {
                 Some(Reserved::Pending { id }) => {
                     Decision::Pending(Pending { id: Some(id), retry_after: APPROVAL_RETRY })
                 }
+                Some(Reserved::Withdrawn { serial }) => {
+                    Decision::Refused(Refusal::Withdrawn { identity, serial: colon_hex(&serial) })
+                }
                 Some(Reserved::TooManyWait) => Decision::Refused(Refusal::TooManyWait { identity }),
                 Some(Reserved::Disapproved { id }) => Decision::Refused(Refusal::Disapproved { id }),
                 None => return Err(Error::Store(store::Error::NotPlanned { serial: plan.serial })),

@@ -531,6 +531,7 @@ fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {
         | Refusal::Unauthorized(_)
         | Refusal::Disapproved { .. }
         | Refusal::TooManyWait { .. }
+        | Refusal::Withdrawn { .. }
         | Refusal::RevokedMeanwhile { .. } => None,
     }
 }

@@ -15,6 +15,13 @@ pub struct Right {
     pub approval: Option<Approval>,
 }
 
+impl Right {
+    /// Whether nobody at the CA has said yes to this very identity: what is shown is a maker's certificate alone.
+    pub fn is_standing(&self) -> bool {
+        self.by.is_some() && self.redeem.is_none() && self.approval.is_none()
+    }
+}
+
 /// What is approved beside the identity, the profile and the issuer: a key, and the names as they will be issued.
 #[derive(Clone, Debug)]
 pub struct Approval {
