@@ -37,6 +37,7 @@ mod group;
 mod issuer;
 mod listener;
 mod new;
+mod refusals;
 mod registrar;
 mod revocation;
 mod rights;

@@ -30,7 +30,7 @@ pub struct Registrar {
 
 /// What a credential entitles to.
 pub(super) struct Grant {
-    by: Option<String>,
+    pub by: Option<String>,
     redeem: Option<Redeem>,
     /// The SHA-256 of the public key in the request as it came, where somebody has to approve it first.
     approval: Option<Vec<u8>>,
@@ -223,7 +223,7 @@ impl Issuer {
 impl Grant {
     /// By what right a certificate of these names is planned. An approval is for the names that were looked at: those that
     /// anybody may say of itself differ from one request to the next.
-    pub fn right(self, names: &Names) -> Result<Right, Error> {
+    pub fn right(self, names: &Names, is_quiet: bool) -> Result<Right, Error> {
         let Self { by, redeem, approval, .. } = self;
         let approval = match approval {
             None => None,
@@ -233,7 +233,7 @@ impl Grant {
                 alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
             }),
         };
-        Ok(Right { by, redeem, approval })
+        Ok(Right { by, redeem, approval, is_quiet })
     }
 
     /// Whether the certificate may be this identity's and have these names. No name rides along with an identity: each that

@@ -13,6 +13,8 @@ pub struct Right {
     pub redeem: Option<Redeem>,
     /// What somebody has to approve first.
     pub approval: Option<Approval>,
+    /// Whether a refusal is not recorded: enough of this credential's are.
+    pub is_quiet: bool,
 }
 
 impl Right {

@@ -475,6 +475,27 @@ fn an_approval_is_for_the_names_that_were_looked_at() {
     assert_eq!(waiting().len(), 10);
 }
 
+/// Whoever is known does not fill the record either.
+#[test]
+fn of_many_refusals_the_first_are_recorded() {
+    let site = Site::new();
+    let (used, revoked) = (site.token("idevid", "A", 1), site.token("idevid", "B", 1));
+    let (a, other) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "A"));
+    assert_eq!(code(&site.redeem(&used, &a)), "issued");
+    site.issuer.revoke_token(TokenId::of(Hash::Sha256.digest(revoked.as_bytes()).bytes()), now()).unwrap();
+    let refuse = |at| {
+        assert_eq!(code(&site.redeem_at(&used, &other, at)), "token-used");
+        assert_eq!(code(&site.redeem_at(&revoked, &other, at)), "token-revoked");
+    };
+    (0..70).for_each(|_| refuse(now()));
+    assert_eq!(site.audit().0.refused, 120);
+    assert_eq!(leaf(&site.redeem(&used, &a)).spki(), a.public_key().spki());
+    refuse(now() + Duration::minutes(59));
+    assert_eq!(site.audit().0.refused, 120);
+    assert_eq!(code(&site.redeem_at(&revoked, &other, now() + Duration::hours(2))), "token-revoked");
+    assert_eq!(site.audit().0.refused, 121);
+}
+
 /// Two processes, one use.
 #[test]
 fn a_token_is_not_used_twice_at_once() {

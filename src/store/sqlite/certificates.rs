@@ -45,7 +45,7 @@ pub(super) fn reserve(
         Verdict::Answer(answer) => answer,
         Verdict::Plan(replaced) => record_plan(transaction, journal, plan, replaced, now)?,
     };
-    if let Some(code) = refusal(&reserved) {
+    if let Some(code) = refusal(&reserved).filter(|_| !plan.right.is_quiet) {
         journal.append(Event::Refuse {
             code: code.to_owned(),
             identity: plan.identity.clone(),
