@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use time::Duration;
 
 use super::group::{Failure, Group};
+use super::refusals::Refusals;
 use super::registrar::{Registrar, right_of, unauthorized};
 use super::{Error, Generation};
 use crate::enroll::{Ask, Authority, AuthorityError, Credential, Decision, Occasion, Pending, Refusal};
@@ -48,6 +49,7 @@ pub struct Issuer {
     completing: Group<Vec<Signed>, Vec<Option<Vec<u8>>>, store::Error>,
     trusts_clock: bool,
     registrar: Option<Registrar>,
+    refusals: Refusals,
 }
 
 impl Issuer {
@@ -72,6 +74,7 @@ impl Issuer {
             completing: Group::new(),
             trusts_clock,
             registrar: None,
+            refusals: Refusals::default(),
         }
     }
 
@@ -170,6 +173,11 @@ impl Issuer {
         if let Some(weakness) = key.weakness() {
             return Ok(Err(Refusal::WeakKey { why: weakness.to_string() }));
         }
+        if !key.is_canonical() {
+            // The records know a key by the digest of its encoding.
+            let why = "the RSA key has no NULL for its parameters (RFC 3279 section 2.3.1)".to_owned();
+            return Ok(Err(Refusal::KeyType { why }));
+        }
         if let Err(error) = profile.check_key(key) {
             return Ok(Err(Refusal::KeyType { why: error.to_string() }));
         }
@@ -193,6 +201,7 @@ impl Issuer {
         if let Err(why) = grant.check(profile, &identity, &names, issuing.subject()) {
             return Ok(Err(Refusal::Unauthorized(why)));
         }
+        let is_quiet = !self.refusals.is_recorded(grant.by.as_deref(), now);
         let not_after = match ask.validity {
             Some(validity) => now.saturating_add(validity).min(no_expiry()),
             None => profile.not_after(now),
@@ -218,7 +227,7 @@ impl Issuer {
             to_be_signed,
             standing,
             outlives_issuer,
-            right: grant.right(&names)?,
+            right: grant.right(&names, is_quiet)?,
         }))
     }
 
@@ -265,7 +274,7 @@ impl Issuer {
         let granted =
             planned.iter().zip(asks).filter_map(|(plan, ask)| Some((plan.as_ref().ok()?.clone(), ask.profile)));
         let (plans, profiles): (Vec<Plan>, Vec<&Profile>) = granted.unzip();
-        let refused = planned.iter().zip(asks).filter_map(|(plan, ask)| refused(plan.as_ref().err()?, ask));
+        let refused = planned.iter().zip(asks).filter_map(|(plan, ask)| self.refused(plan.as_ref().err()?, ask, now));
         // From here on every serial number and all bytes to be signed are on disk, and every decision.
         let reserved = self.reserve((plans, refused.collect(), now))?;
         let plans = planned.iter().filter_map(|plan| plan.as_ref().ok());
@@ -304,12 +313,39 @@ impl Issuer {
                 Some(Reserved::Pending { id }) => {
                     Decision::Pending(Pending { id: Some(id), retry_after: APPROVAL_RETRY })
                 }
+                Some(Reserved::Withdrawn { serial }) => {
+                    Decision::Refused(Refusal::Withdrawn { identity, serial: colon_hex(&serial) })
+                }
                 Some(Reserved::TooManyWait) => Decision::Refused(Refusal::TooManyWait { identity }),
                 Some(Reserved::Disapproved { id }) => Decision::Refused(Refusal::Disapproved { id }),
                 None => return Err(Error::Store(store::Error::NotPlanned { serial: plan.serial })),
             })
         };
-        planned.into_iter().map(|plan| plan.map_or_else(|no| Ok(Decision::Refused(no)), &mut decide)).collect()
+        let decisions = planned.into_iter().map(|plan| plan.map_or_else(|no| Ok(Decision::Refused(no)), &mut decide));
+        let decisions: Vec<Decision> = decisions.collect::<Result<_, Error>>()?;
+        for (decision, ask) in decisions.iter().zip(asks) {
+            if matches!(decision, Decision::Refused(refusal) if !is_strangers(refusal)) {
+                self.refusals.count(right_of(&ask.credential).as_deref(), now);
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// The line of the audit record about an ask that is refused without a look at the records. There is none where it is not
+    /// known who asked: anybody can reach a server, the record keeps every line for ever, and a stranger must not fill the
+    /// disk with it. The server's log tells of those.
+    fn refused(&self, refusal: &Refusal, ask: &Ask<'_>, now: Time) -> Option<Event> {
+        let by = right_of(&ask.credential);
+        if is_strangers(refusal) || !self.refusals.is_recorded(by.as_deref(), now) {
+            return None;
+        }
+        Some(Event::Refuse {
+            code: refusal.code().to_owned(),
+            identity: ask.request.request().subject().to_string().chars().take(SUBJECT_LENGTH).collect(),
+            profile: ask.profile.name.clone(),
+            spki_sha256: ask.request.public_key().fingerprint().to_string(),
+            by,
+        })
     }
 
     /// Reserves plans, in one transaction with those of other threads.
@@ -403,20 +439,9 @@ impl Issuer {
     }
 }
 
-/// The line of the audit record about an ask that is refused without a look at the records. There is none where it is not
-/// known who asked: anybody can reach a server, the record keeps every line for ever, and a stranger must not fill the disk
-/// with it. The server's log tells of those.
-fn refused(refusal: &Refusal, ask: &Ask<'_>) -> Option<Event> {
-    if matches!(refusal, Refusal::Unauthorized(why) if why.is_unknown()) {
-        return None;
-    }
-    Some(Event::Refuse {
-        code: refusal.code().to_owned(),
-        identity: ask.request.request().subject().to_string().chars().take(SUBJECT_LENGTH).collect(),
-        profile: ask.profile.name.clone(),
-        spki_sha256: ask.request.public_key().fingerprint().to_string(),
-        by: right_of(&ask.credential),
-    })
+/// Whether it is not known who is refused.
+fn is_strangers(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Unauthorized(why) if why.is_unknown())
 }
 
 /// Why what several threads had to write was not written.

@@ -37,6 +37,7 @@ mod group;
 mod issuer;
 mod listener;
 mod new;
+mod refusals;
 mod registrar;
 mod revocation;
 mod rights;
@@ -338,6 +339,8 @@ pub enum Error {
     NoSuchRequest { id: u64 },
     /// No request of this identity waits.
     NothingWaits { identity: String },
+    /// Several requests of this identity for one profile wait, of which one at most is the device's.
+    SeveralWait { identity: String, profile: String },
     /// A request is decided about whose certificate is planned or issued.
     RequestGranted { id: u64 },
     /// An exported audit record could not be read.
@@ -407,6 +410,10 @@ impl fmt::Display for Error {
             Self::NoSuchRequest { id } => write!(f, "the CA has no request {id}"),
             Self::NothingWaits { identity } => {
                 write!(f, "no request of {} waits", files::printable(identity))
+            }
+            Self::SeveralWait { identity, profile } => {
+                let (identity, profile) = (files::printable(identity), files::printable(profile));
+                write!(f, "several requests of {identity} for profile {profile} wait")
             }
             Self::RequestGranted { id } => write!(f, "the certificate of request {id} is issued"),
             Self::Export { source } => write!(f, "cannot read the audit record: {}", files::reason(source)),

@@ -30,7 +30,7 @@ pub struct Registrar {
 
 /// What a credential entitles to.
 pub(super) struct Grant {
-    by: Option<String>,
+    pub by: Option<String>,
     /// The SHA-256 of the public key in the request as it came; empty for the operator.
     claim: Vec<u8>,
     redeem: Option<Redeem>,
@@ -217,13 +217,13 @@ impl Issuer {
 impl Grant {
     /// By what right a certificate of these names is planned. An approval is for the names that were looked at: those that
     /// anybody may say of itself differ from one request to the next.
-    pub fn right(self, names: &Names) -> Result<Right, Error> {
+    pub fn right(self, names: &Names, is_quiet: bool) -> Result<Right, Error> {
         let Self { by, claim, redeem, needs_approval, .. } = self;
         let approval = Approval {
             names_sha256: names.digest()?.bytes().to_vec(),
             alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
         };
-        Ok(Right { by, claim, redeem, approval: needs_approval.then_some(approval) })
+        Ok(Right { by, claim, redeem, approval: needs_approval.then_some(approval), is_quiet })
     }
 
     /// Whether the certificate may be this identity's and have these names. No name rides along with an identity: each that

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use der::asn1::AnyRef;
+use der::{Encode, Tag};
 use time::Duration;
 
 use super::*;
 use crate::enroll::{Ask, Authority, Credential, Decision, Direct, Enroller, Occasion, Outcome, Refusal, accept};
-use crate::key::{KeyType, Passphrase, SoftwareKey};
+use crate::key::{Input, KeyType, Passphrase, Signer, SoftwareKey};
 use crate::store::{Filter, Record, Revoked, State};
 use crate::x509::{Certificate, CertificateList, Name, Profile, ProvenRequest, Reason, Request, Variables, Wanted};
 
@@ -510,4 +512,31 @@ fn a_passphrase_is_for_the_key_that_it_was_given_for() {
     let key = |passphrase| ca.issuing_key(Hierarchy::Device, None).unwrap().open(Some(passphrase)).is_ok();
     assert!(key(&issuing) && !key(&root));
     assert!(matches!(ca.issuing_key(Hierarchy::Firmware, None), Err(Error::NoHierarchy { .. })));
+}
+
+/// Of a key whose certificate was revoked as compromised there is no second one, however the key is written.
+#[test]
+fn a_compromised_key_does_not_come_back_in_other_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = issuer(&new_ca(folder.path()), Hierarchy::Device);
+    let rsa = SoftwareKey::generate(KeyType::Rsa(2048)).unwrap();
+    let usual = request(&rsa, idevid(), "A");
+    let issued = submit(&issuer, ask(&usual), now());
+    issuer.revoke(&[leaf(&issued).serial().to_vec()], Reason::KeyCompromise, now()).unwrap();
+    assert_eq!(code(&submit(&issuer, ask(&usual), now())), "key-compromised");
+
+    let value = |tag, parts: &[&[u8]]| AnyRef::new(tag, &parts.concat()).unwrap().to_der().unwrap();
+    let parts = |der: &[u8]| -> Vec<Vec<u8>> {
+        crate::x509::members(der, Tag::Sequence, "").unwrap().into_iter().map(<[u8]>::to_vec).collect()
+    };
+    let whole = parts(usual.request().der());
+    let info = parts(&whole[0]);
+    let spki = parts(&info[2]);
+    let bare = value(Tag::Sequence, &[&value(Tag::Sequence, &[&parts(&spki[0])[0]]), &spki[1]]);
+    let info = value(Tag::Sequence, &[&info[0], &info[1], &bare, &info[3]]);
+    let signature = rsa.sign(KeyType::Rsa(2048).usual_scheme(), Input::Message(&info)).unwrap();
+    let signature = value(Tag::BitString, &[&[0], &signature]);
+    let other = Request::from_der(&value(Tag::Sequence, &[&info, &whole[1], &signature])).unwrap().prove().unwrap();
+    assert_ne!(other.public_key().fingerprint(), usual.public_key().fingerprint());
+    assert_eq!(code(&submit(&issuer, ask(&other), now())), "key-type");
 }

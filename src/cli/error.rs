@@ -312,6 +312,11 @@ fn of_ca(error: &ca::Error) -> Class {
         ca::Error::NoSuchRequest { .. } | ca::Error::NothingWaits { .. } => {
             (1, "no-such-request", Some("see bulla ca approve CA --list"), false)
         }
+        ca::Error::SeveralWait { .. } => {
+            let hint =
+                "compare their names and keys (bulla ca approve CA --list --format json), and say which by its number";
+            (1, "several-wait", Some(hint), false)
+        }
         ca::Error::RequestGranted { .. } => (1, "request-granted", Some("to undo that, see bulla revoke"), false),
         ca::Error::Export { .. } => (1, "cannot-read", None, false),
         ca::Error::OwnCertificate { .. } => {
@@ -526,6 +531,7 @@ fn hint_of_refusal(refusal: &enroll::Refusal) -> Option<&'static str> {
         | Refusal::Unauthorized(_)
         | Refusal::Disapproved { .. }
         | Refusal::TooManyWait { .. }
+        | Refusal::Withdrawn { .. }
         | Refusal::RevokedMeanwhile { .. } => None,
     }
 }

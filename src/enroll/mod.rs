@@ -192,6 +192,8 @@ pub enum Refusal {
     KeyCompromised { serial: String },
     /// The identity's certificate is on hold.
     OnHold { identity: String, serial: String },
+    /// The identity's last certificate was revoked, and a maker's certificate alone brings no other: the operator gives a token.
+    Withdrawn { identity: String, serial: String },
     /// A certificate is superseded for good, not put on hold or released.
     NotFinal { reason: Reason },
     /// The certificate would outlive its issuer.
@@ -306,6 +308,7 @@ impl Refusal {
             Self::KeyTaken { .. } => "key-taken",
             Self::KeyCompromised { .. } => "key-compromised",
             Self::OnHold { .. } => "on-hold",
+            Self::Withdrawn { .. } => "withdrawn",
             Self::NotFinal { .. } => "reason",
             Self::OutlivesIssuer { .. } => "outlives-issuer",
             Self::NotOurs => "not-ours",
@@ -342,6 +345,9 @@ impl fmt::Display for Refusal {
             }
             Self::OnHold { identity, serial } => {
                 write!(f, "the certificate of {identity} is on hold (serial {serial})")
+            }
+            Self::Withdrawn { identity, serial } => {
+                write!(f, "the last certificate of {identity} was revoked (serial {serial})")
             }
             Self::NotFinal { reason } => write!(f, "{reason} is no reason to supersede a certificate"),
             Self::OutlivesIssuer { until, issuer_until } => {

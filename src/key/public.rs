@@ -115,6 +115,15 @@ impl PublicKey {
         Self::from_spki(&SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().map_err(malformed)?)
     }
 
+    /// Whether its `SubjectPublicKeyInfo` is the one that the standards give the key. RSA keys come with NULL for parameters
+    /// (RFC 3279 section 2.3.1) and without any: a digest of the other form tells nothing of the key.
+    pub fn is_canonical(&self) -> bool {
+        match self.key_type {
+            KeyType::Rsa(_) => Self::from_pkcs1(&self.bits).is_ok_and(|usual| usual.spki == self.spki),
+            _ => true,
+        }
+    }
+
     /// Reads a public key file: `SubjectPublicKeyInfo` or PKCS#1, PEM or DER, or minisign's.
     pub fn read(path: &Path) -> Result<Self, Error> {
         Self::from_document(&read(path)?, path)

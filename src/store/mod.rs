@@ -108,6 +108,8 @@ pub enum Reserved {
     Pending { id: u64 },
     /// Somebody looked at it, and said no.
     Disapproved { id: u64 },
+    /// The identity's last certificate was revoked, and who asks has no right that was given since.
+    Withdrawn { serial: Vec<u8> },
     /// Too many requests of the identity wait already.
     TooManyWait,
 }

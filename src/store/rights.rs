@@ -17,6 +17,15 @@ pub struct Right {
     pub redeem: Option<Redeem>,
     /// What somebody has to approve first.
     pub approval: Option<Approval>,
+    /// Whether a refusal is not recorded: enough of this credential's are.
+    pub is_quiet: bool,
+}
+
+impl Right {
+    /// Whether nobody at the CA has said yes to this very identity: what is shown is a maker's certificate alone.
+    pub fn is_standing(&self) -> bool {
+        self.by.is_some() && self.redeem.is_none() && self.approval.is_none()
+    }
 }
 
 /// What is approved beside the claim, the identity, the profile and the issuer: the names as they will be issued.

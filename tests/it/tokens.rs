@@ -143,6 +143,23 @@ fn a_request_waits_for_the_operator() {
     assert_eq!(lab.holds("acme/device")["records"][0]["issued"], 2);
 }
 
+/// Who approves by name does not know whose key that is.
+#[test]
+fn of_several_that_wait_none_is_approved_by_name() {
+    let lab = Lab::with_ca();
+    let secret = lab.bulla("ca token new acme --device SN-1 --profile idevid --uses 2").ok().text();
+    let (issuer, requests) = (server(&lab, true), [request("SN-1"), request("SN-1")]);
+    let ask = || -> Vec<&str> { requests.iter().map(|request| redeem(&issuer, secret.trim_end(), request)).collect() };
+    assert_eq!(ask(), ["pending", "pending"]);
+    let run = lab.bulla("ca approve acme --identity SN-1").exits(1);
+    run.says("several requests of serialNumber=SN-1 for profile idevid wait");
+    assert_eq!(ask(), ["pending", "pending"]);
+    lab.bulla("ca approve acme 2").ok();
+    assert_eq!(ask(), ["pending", "issued"]);
+    lab.bulla("ca approve acme --identity SN-1").ok();
+    assert_eq!(ask(), ["identity-taken", "issued"]);
+}
+
 #[test]
 fn what_a_token_cannot_be_is_refused_before_it_is_made() {
     let lab = Lab::with_ca();

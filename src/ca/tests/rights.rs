@@ -373,6 +373,38 @@ fn a_makers_device_gets_what_is_its_own() {
     assert!(lines.contains("of serialNumber=A, CN=A"), "{lines}");
 }
 
+/// Nobody at the maker knows that a device is stolen: what was revoked for good comes back by the operator's word alone.
+#[test]
+fn a_makers_device_does_not_undo_a_revocation() {
+    let maker = tempfile::tempdir().unwrap();
+    let maker = new_ca(maker.path());
+    let vendors = Some(maker.anchors(Hierarchy::Device).unwrap());
+    let site = Site::with(Registrar { vendors, ..registrar(&["ldevid"]) });
+    let Decision::Issued(born) =
+        submit(&issuer(&maker, Hierarchy::Device), ask(&request(&key(), idevid(), "A")), now())
+    else {
+        panic!("not issued")
+    };
+    let ldevid = built_in("ldevid");
+    let show = || {
+        let own = request(&key(), ldevid, "A");
+        site.show(born.certificates(), Ask { profile: ldevid, ..ask(&own) })
+    };
+    let revoke = |decision: &Decision, reason| {
+        site.issuer.revoke(&[leaf(decision).serial().to_vec()], reason, now()).unwrap();
+    };
+    revoke(&show(), Reason::Superseded);
+    revoke(&show(), Reason::PrivilegeWithdrawn);
+    assert_eq!(code(&show()), "withdrawn");
+    let secret = site.token("ldevid", "serialNumber=A", 1);
+    let own = request(&key(), ldevid, "A");
+    let shown = token(&secret, None, own.public_key().fingerprint());
+    let by_token = Ask { profile: ldevid, credential: Credential::Token(&shown), ..ask(&own) };
+    let again = submit(&site.issuer, by_token, now());
+    revoke(&again, Reason::Superseded);
+    assert_eq!(code(&show()), "issued");
+}
+
 /// Where we are the maker, the records tell what no list was given for.
 #[test]
 fn a_revoked_identity_of_our_own_making_is_no_credential() {
@@ -487,6 +519,27 @@ fn an_approval_is_for_the_names_that_were_looked_at() {
     let codes: Vec<_> = codes.collect();
     assert_eq!((codes[7], codes[8], codes[11]), ("pending", "too-many-wait", "too-many-wait"));
     assert_eq!(waiting().len(), 10);
+}
+
+/// Whoever is known does not fill the record either.
+#[test]
+fn of_many_refusals_the_first_are_recorded() {
+    let site = Site::new();
+    let (used, revoked) = (site.token("idevid", "A", 1), site.token("idevid", "B", 1));
+    let (a, other) = (request(&key(), idevid(), "A"), request(&key(), idevid(), "A"));
+    assert_eq!(code(&site.redeem(&used, &a)), "issued");
+    site.issuer.revoke_token(TokenId::of(Hash::Sha256.digest(revoked.as_bytes()).bytes()), now()).unwrap();
+    let refuse = |at| {
+        assert_eq!(code(&site.redeem_at(&used, &other, at)), "token-used");
+        assert_eq!(code(&site.redeem_at(&revoked, &other, at)), "token-revoked");
+    };
+    (0..70).for_each(|_| refuse(now()));
+    assert_eq!(site.audit().0.refused, 120);
+    assert_eq!(leaf(&site.redeem(&used, &a)).spki(), a.public_key().spki());
+    refuse(now() + Duration::minutes(59));
+    assert_eq!(site.audit().0.refused, 120);
+    assert_eq!(code(&site.redeem_at(&revoked, &other, now() + Duration::hours(2))), "token-revoked");
+    assert_eq!(site.audit().0.refused, 121);
 }
 
 /// Two processes, one use.

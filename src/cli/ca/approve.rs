@@ -1,6 +1,6 @@
 //! `bulla ca approve`: decide about requests that wait.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ pub struct Args {
     /// The numbers of the requests
     #[arg(value_name = "ID", required_unless_present_any = ["identity", "list"], conflicts_with_all = ["identity", "list"])]
     ids: Vec<u64>,
-    /// Those that wait of this identity, as SN-42 or serialNumber=SN-42
+    /// That which waits of this identity, as SN-42 or serialNumber=SN-42; with --refuse, all
     #[arg(long, value_name = "TEXT")]
     identity: Option<String>,
     /// Refuse them
@@ -91,10 +91,18 @@ fn meant(args: &Args, ca: &Ca, issuer: Option<&str>) -> anyhow::Result<Vec<Waiti
             }
             Ok(())
         })?;
-        return if found.is_empty() {
-            Err(ca::Error::NothingWaits { identity: identity.clone() }.into())
-        } else {
-            Ok(found)
+        if found.is_empty() {
+            return Err(ca::Error::NothingWaits { identity: identity.clone() }.into());
+        }
+        let mut seen = BTreeSet::new();
+        let is_another = |request: &&Waiting| {
+            !seen.insert((request.issuer.clone(), request.profile.clone(), request.identity.clone()))
+        };
+        return match found.iter().find(is_another).filter(|_| !args.refuse) {
+            Some(Waiting { identity, profile, .. }) => {
+                Err(ca::Error::SeveralWait { identity: identity.clone(), profile: profile.clone() }.into())
+            }
+            None => Ok(found),
         };
     }
     let mut find = |id: &u64| {

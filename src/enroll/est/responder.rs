@@ -162,6 +162,7 @@ fn status(refusal: &Refusal) -> u16 {
         | Refusal::KeyTaken { .. }
         | Refusal::KeyCompromised { .. }
         | Refusal::OnHold { .. }
+        | Refusal::Withdrawn { .. }
         | Refusal::OutlivesIssuer { .. }
         | Refusal::NotOurs
         | Refusal::NotRenewable { .. }

@@ -427,6 +427,7 @@ fn decisions_have_their_status() {
         (Refusal::KeyUnchanged { is_same: true }, 400),
         (Refusal::RevokedMeanwhile { serial }, 403),
         (Refusal::Disapproved { id: 7 }, 403),
+        (Refusal::Withdrawn { identity: text_of("CN=x"), serial: text_of("0a") }, 403),
         (Refusal::TooManyWait { identity: text_of("CN=x") }, 403),
     ] {
         let code = refusal.code();

@@ -61,7 +61,7 @@ pub(super) fn reserve(
         Verdict::Answer(answer) => answer,
         Verdict::Plan(replaced) => record_plan(transaction, journal, plan, replaced, now)?,
     };
-    if let Some(code) = refusal(&reserved) {
+    if let Some(code) = refusal(&reserved).filter(|_| !plan.right.is_quiet) {
         journal.append(Event::Refuse {
             code: code.to_owned(),
             identity: plan.identity.clone(),
@@ -228,6 +228,13 @@ fn find(
         (Some(current), _) => replaced = Some(Replaced { current, reason: None }),
         (None, _) => {}
     }
+    // A device that was put out of service is not to put itself back into it.
+    if plan.right.is_standing()
+        && plan.standing == Standing::New
+        && let Some(serial) = withdrawn(transaction, issuer, plan)?
+    {
+        return obstacle(Reserved::Withdrawn { serial });
+    }
     let mut statement = transaction.prepare_cached(
         "SELECT identity, serial, reason FROM certificate
          WHERE substr(spki_sha256, 1, 8) = substr(?1, 1, 8) AND spki_sha256 = ?1",
@@ -264,6 +271,7 @@ fn refusal(reserved: &Reserved) -> Option<&'static str> {
         Reserved::KeyTaken { .. } => Some("key-taken"),
         Reserved::KeyCompromised { .. } => Some("key-compromised"),
         Reserved::OnHold { .. } => Some("on-hold"),
+        Reserved::Withdrawn { .. } => Some("withdrawn"),
         Reserved::NotCurrent { .. } => Some("not-renewable"),
     }
 }
@@ -291,6 +299,19 @@ fn current(transaction: &Transaction<'_>, issuer: &str, plan: &Plan) -> rusqlite
         )?
         .query_row([&plan.identity, &plan.profile, issuer], read)
         .optional()
+}
+
+/// The serial number of the identity's last certificate, where that was revoked and not for another one in its place.
+fn withdrawn(transaction: &Transaction<'_>, issuer: &str, plan: &Plan) -> rusqlite::Result<Option<Vec<u8>>> {
+    let last: Option<(Vec<u8>, Option<u8>)> = transaction
+        .prepare_cached(
+            "SELECT serial, reason FROM certificate WHERE identity = ?1 AND profile = ?2 AND issuer = ?3
+             ORDER BY past DESC LIMIT 1",
+        )?
+        .query_row([&plan.identity, &plan.profile, issuer], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let is_withdrawn = |reason: Option<u8>| reason.is_some_and(|reason| reason != Reason::Superseded.code());
+    Ok(last.and_then(|(serial, reason)| is_withdrawn(reason).then_some(serial)))
 }
 
 /// Makes a certificate a past one, revoked where that is said.
