@@ -112,20 +112,28 @@ fn a_ca_behind_a_passphrase_serves_firmware_where_that_is_named() {
 fn a_server_that_cannot_be_is_refused_at_its_start() {
     let lab = Lab::ca("");
     lab.bulla("ca init locked --name Locked --ca-passphrase-from env:HOME").ok();
+    // One that starts all the same must not run for ever.
+    let refuses = |words: &str, code, message: &str| {
+        let before = lab.tree();
+        let words = format!("20 {} {words}", env!("CARGO_BIN_EXE_bulla"));
+        lab.run("timeout", words.split_whitespace()).exits(code).says(message);
+        assert_eq!(before, lab.tree(), "{words}");
+    };
     let serve = "ca serve acme --listen 127.0.0.1:0";
     let named = format!("{serve} --server-name localhost");
-    lab.refuses(serve, 2, "--serve-profile");
-    lab.refuses(&format!("{serve} --serve-profile idevid"), 2, "--server-name");
-    lab.refuses(&format!("{named} --serve-profile idevid --tls-key k"), 2, "--tls-cert");
-    lab.refuses(&format!("{named} --serve-profile nothing"), 2, "nothing");
-    lab.refuses(&format!("{named} --serve-profile device-root"), 2, "device-root");
-    lab.refuses(&format!("{} --serve-profile firmware", named.replace("acme", "acme/device")), 2, "firmware");
-    lab.refuses(&format!("{} --serve-profile idevid", named.replace("127.0.0.1:0", "localhost")), 2, "");
-    lab.refuses(&format!("{serve} --server-name a..b --serve-profile idevid"), 2, "a..b");
-    lab.refuses(&format!("{named} --serve-profile idevid --vendor-ca none.pem"), 1, "none.pem");
-    lab.refuses(&format!("{} --serve-profile idevid", named.replace("acme", "locked")), 4, "the CA's key is encrypted");
+    refuses(serve, 2, "--serve-profile");
+    refuses(&format!("{serve} --serve-profile idevid"), 2, "--server-name");
+    refuses(&format!("{named} --serve-profile idevid --tls-key k"), 2, "--tls-key");
+    refuses(&format!("{named} --serve-profile idevid --tls-cert c --tls-key k"), 2, "--tls-cert");
+    refuses(&format!("{named} --serve-profile nothing"), 2, "nothing");
+    refuses(&format!("{named} --serve-profile device-root"), 2, "device-root");
+    refuses(&format!("{} --serve-profile firmware", named.replace("acme", "acme/device")), 2, "firmware");
+    refuses(&format!("{} --serve-profile idevid", named.replace("127.0.0.1:0", "localhost")), 2, "");
+    refuses(&format!("{serve} --server-name a..b --serve-profile idevid"), 2, "a..b");
+    refuses(&format!("{named} --serve-profile idevid --vendor-ca none.pem"), 1, "none.pem");
+    refuses(&format!("{} --serve-profile idevid", named.replace("acme", "locked")), 4, "the CA's key is encrypted");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port();
     let words = named.replace(":0", &format!(":{port}"));
-    lab.refuses(&format!("{words} --serve-profile idevid"), 1, &port.to_string());
+    refuses(&format!("{words} --serve-profile idevid"), 1, &port.to_string());
 }
