@@ -8,14 +8,13 @@ use super::Context;
 use super::est_url::EstUrl;
 use super::obtain::{self, prove};
 use super::progress;
-use super::remote::{RemoteArgs, Secret};
+use super::remote::{ClientCertificate, RemoteArgs, Secret};
 use super::report::Report;
 use super::ticket::{Claim, Ticket, TicketFile};
-use crate::enroll::est::{self, Client, Generated, Operation};
+use crate::enroll::est::{self, Client, Generated, KeyRecipient, Operation};
 use crate::enroll::{Ask, Credential, Enroller, Flow, Occasion, Outcome, Pending, Token, Wishes};
 use crate::files::{Document, Output, printable, shown, shown_output};
 use crate::key::{Signer, SoftwareKey};
-use crate::net::Identity;
 use crate::x509::{Certificate, Chain, Profile, ProvenRequest, Request, Time, Variables, Wanted, rfc3339};
 
 /// The exit code of a request that the CA decides about later.
@@ -28,12 +27,14 @@ pub struct Order<'a> {
     pub variables: &'a Variables,
     pub occasion: Occasion<'a>,
     pub source: Source,
-    /// What is shown of the client in the TLS handshake.
-    pub identity: Option<(Identity, Chain)>,
+    /// What is shown of the client.
+    pub identity: Option<ClientCertificate>,
     /// The certificate chain.
     pub output: Output,
     /// The private key, where the server makes it.
     pub key_out: Option<Output>,
+    /// To whom that key comes encrypted, which the request says.
+    pub key_to: Option<KeyRecipient>,
     /// The roots, where they are fetched.
     pub ca_out: Option<Output>,
 }
@@ -78,7 +79,7 @@ impl Order<'_> {
             return self.report_later(ask_again, &ticket.request, place.as_ref(), report, context);
         }
         let (identity, chain) =
-            self.identity.take().map_or((None, None), |(identity, chain)| (Some(identity), Some(chain)));
+            self.identity.take().map_or((None, None), |shown| (Some(shown.identity), Some(shown.chain)));
         let certificates = chain.as_ref().map(Chain::certificates).unwrap_or_default();
         let mut client = remote.connect(self.url, identity)?;
         let mut session = Session { order: &self, client: &mut client, place: place.as_ref(), deadline, context };
@@ -103,9 +104,10 @@ impl Order<'_> {
     }
 
     fn claim(&self) -> Claim {
+        let operation = self.operation();
         Claim {
             server: self.url.to_string(),
-            operation: self.operation().to_string(),
+            operation: if self.key_to.is_some() { format!("{operation}, encrypted") } else { operation.to_string() },
             profile: self.profile.name.clone(),
         }
     }
@@ -259,7 +261,7 @@ impl Session<'_> {
         shown: Shown<'_>,
         now: Time,
     ) -> anyhow::Result<Result<Gained, Pending>> {
-        let Order { profile, variables, occasion, key_out, .. } = self.order;
+        let Order { profile, variables, occasion, key_out, key_to, .. } = self.order;
         let token = shown.secret.map(|secret| Token {
             flow: Flow::Est,
             secret: &secret.token,
@@ -274,7 +276,7 @@ impl Session<'_> {
         let (profile, occasion) = (*profile, *occasion);
         let ask = Ask { request, profile, variables, occasion, validity: None, may_outlive: false, credential };
         Ok(match key_out {
-            Some(_) => match self.client.generate(&ask, now)? {
+            Some(_) => match self.client.generate(&ask, key_to.as_ref(), now)? {
                 Generated::Issued(key, chain) => Ok((chain, Some(*key))),
                 Generated::Pending(pending) => Err(pending),
             },

@@ -257,6 +257,37 @@ fn the_server_makes_a_key_where_it_is_asked_to() {
     }
 }
 
+/// RFC 7030 section 4.4.2: the key comes encrypted to the certificate that the client shows.
+#[test]
+fn the_key_that_the_server_makes_may_be_encrypted_to_the_client() {
+    let lab = stage("small");
+    lab.bulla("keygen --type rsa2048 -o own.key").ok();
+    for name in ["own", "small"] {
+        lab.bulla(&format!("enroll --key {name}.key --profile tls-client --cn {name} --ca acme -o {name}.pem")).ok();
+    }
+    let flags = "--serve-profile idevid --manual-approval";
+    let serving = Serving::start(&lab, flags);
+    lab.token("--device SN-1 --profile idevid");
+    let words = device(&serving, "idevid", "idevid", "--token-from file:token --key-out made.key -o made.pem");
+    let plain = words.replace("--key dev.key", "--server-keygen");
+    let words = plain.replace("--server-keygen", "--server-keygen --encrypt-key");
+    let shown = |name: &str| format!("{words} --client-cert {name}.pem --client-key {name}.key");
+    lab.remote_fails(&words, 2, "usage");
+    let message = lab.remote_fails(&shown("small"), 1, "key-encryption");
+    assert!(message.contains("the keyUsage of CN=small does not allow"), "{message}");
+    lab.remote(&shown("own")).exits(6);
+    // The ticket is for an encrypted key.
+    let message = lab.remote_fails(&plain, 1, "ticket");
+    assert!(message.contains("is for the operation serverkeygen, encrypted, not serverkeygen"), "{message}");
+    lab.bulla("ca approve acme --identity SN-1").ok();
+    is_due(&lab, "made.pem.ticket");
+    let run = lab.remote(&shown("own")).ok();
+    assert_eq!(run.stderr, "");
+    lab.is_trusted("made.pem");
+    let public = lab.judge("openssl pkey -in made.key -pubout").ok().text();
+    assert_eq!(lab.told_of("made.pem", "pubkey"), public.trim());
+}
+
 /// What waits, in the order of its numbers.
 fn waiting(lab: &Lab) -> Vec<Value> {
     let listed = lab.bulla("ca approve acme --list --format json").ok().text();
