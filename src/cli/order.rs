@@ -69,6 +69,9 @@ impl Order<'_> {
         let claim = self.claim();
         let place = TicketFile::beside(self.output.path());
         let held = place.as_ref().map_or(Ok(None), |place| place.find(&claim))?;
+        if let (Source::Made { key, .. }, Some(kept)) = (&mut self.source, held.as_ref().and_then(|held| held.key.clone())) {
+            *key = kept;
+        }
         let secret = remote.secret()?;
         let report = report.field("server", claim.server.clone());
         // Whoever comes before the time that the server said need not ask.
@@ -112,6 +115,15 @@ impl Order<'_> {
         }
     }
 
+    /// The ticket for a request. The key of a request for a key is made for it alone, and nobody else keeps it.
+    fn ticket(&self, request: &ProvenRequest, ask_again: Time) -> Ticket {
+        let key = match &self.source {
+            Source::Made { key, .. } if self.key_out.is_some() => Some(key.clone()),
+            Source::Made { .. } | Source::Ready(_) => None,
+        };
+        Ticket { claim: self.claim(), request: request.clone(), key, ask_again }
+    }
+
     /// Makes the request as the CA wishes it, or takes the one that is there.
     fn request(&self, wishes: &Wishes) -> anyhow::Result<ProvenRequest> {
         let (key, wanted) = match &self.source {
@@ -139,8 +151,7 @@ impl Order<'_> {
         if !ticket.has_names_of(request.request()) {
             return Err(place.refuse(format!("is for {}", ticket.request.request().subject())).into());
         }
-        // The key of a request for a key is made for it alone, and is another one each time.
-        if self.key_out.is_none() && !ticket.has_key_of(&request) {
+        if !ticket.has_key_of(&request) {
             return Err(place.refuse("is for another key").into());
         }
         let is_as_it_was = matches!(self.source, Source::Made { .. }) && wishes.challenge_password.is_none();
@@ -242,7 +253,7 @@ impl Session<'_> {
             };
             let ask_again = now.saturating_add(retry_after.try_into().unwrap_or(time::Duration::MAX));
             if let Some(place) = self.place {
-                place.write(&Ticket { claim: self.order.claim(), request: request.clone(), ask_again })?;
+                place.write(&self.order.ticket(&request, ask_again))?;
             }
             if !rests(ask_again, self.deadline, || progress::waiting(self.context, ask_again)) {
                 return Ok((request, Err(Later { ask_again })));
