@@ -109,7 +109,8 @@ impl Issuer {
                 grant.right.redeem = Some(Redeem { sha256, flow: token.flow.name().to_owned(), claim: claim.clone() });
                 claim
             }
-            _ => ask.request.public_key().fingerprint().bytes().to_vec(),
+            Credential::Certificate { request, .. } => request.bytes().to_vec(),
+            Credential::Operator | Credential::Missing { .. } => Vec::new(),
         };
         // Whoever renews was approved once.
         let is_first = matches!(ask.occasion, Occasion::New);

@@ -273,16 +273,17 @@ impl Session<'_> {
         now: Time,
     ) -> anyhow::Result<Result<Gained, Pending>> {
         let Order { profile, variables, occasion, key_out, key_to, .. } = self.order;
+        let claim = request.public_key().fingerprint();
         let token = shown.secret.map(|secret| Token {
             flow: Flow::Est,
             secret: &secret.token,
             user: secret.user,
-            request: request.public_key().fingerprint(),
+            request: claim.clone(),
         });
         let credential = match &token {
             Some(token) => Credential::Token(token),
             None if shown.certificates.is_empty() => Credential::Missing { flow: Flow::Est },
-            None => Credential::Certificate { flow: Flow::Est, chain: shown.certificates },
+            None => Credential::Certificate { flow: Flow::Est, chain: shown.certificates, request: &claim },
         };
         let (profile, occasion) = (*profile, *occasion);
         let ask = Ask { request, profile, variables, occasion, validity: None, may_outlive: false, credential };

@@ -47,8 +47,8 @@ pub enum Credential<'a> {
     /// A token of the CA.
     Token(&'a Token<'a>),
     /// A certificate whose key the requester has proved to hold on this connection, and what it sent along, leaf first;
-    /// nobody has judged it yet.
-    Certificate { flow: Flow, chain: &'a [Certificate] },
+    /// nobody has judged it yet. With it the SHA-256 of the public key in the request as it came, as with a token.
+    Certificate { flow: Flow, chain: &'a [Certificate], request: &'a Digest },
     /// None was shown.
     Missing { flow: Flow },
 }

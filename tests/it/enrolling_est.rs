@@ -347,6 +347,25 @@ fn a_request_waits_for_the_operator_with_a_ticket() {
     lab.holds("acme/device");
 }
 
+/// The CA makes another key each time it is asked for one, and it is the same request all the same.
+#[test]
+fn a_request_for_a_key_waits_as_every_other() {
+    let lab = stage("id");
+    lab.bulla("ca init maker --name Maker --no-passphrase").ok();
+    lab.bulla("enroll --key id.key --serial SN-1 --profile idevid --ca maker -o id.pem").ok();
+    let serving = Serving::start(&lab, "--serve-profile ldevid --vendor-ca maker/device/root.pem --manual-approval");
+    let words = device(&serving, "", "ldevid", "--client-cert id.pem --client-key id.key --key-out made.key -o made.pem");
+    let words = words.replace("--key dev.key", "--server-keygen");
+    lab.remote(&words).exits(6);
+    is_due(&lab, "made.pem.ticket");
+    lab.remote(&words).exits(6);
+    assert_eq!(waiting(&lab).len(), 1, "{:?}", waiting(&lab));
+    lab.bulla("ca approve acme --identity SN-1").ok();
+    is_due(&lab, "made.pem.ticket");
+    lab.remote(&words).ok();
+    lab.is_trusted("made.pem");
+}
+
 /// A device that stays for the answer; the server says to ask again in seconds.
 #[test]
 fn who_waits_has_the_certificate_once_it_is_approved() {

@@ -59,7 +59,8 @@ impl Site {
     }
 
     fn show(&self, shown: &[Certificate], ask: Ask<'_>) -> Decision {
-        submit(&self.issuer, Ask { credential: certificate(shown), ..ask }, now())
+        let claim = ask.request.public_key().fingerprint();
+        submit(&self.issuer, Ask { credential: certificate(shown, &claim), ..ask }, now())
     }
 
     fn audit(&self) -> (Audited, String) {
@@ -73,8 +74,8 @@ fn token<'a>(secret: &'a str, user: Option<&'a str>, claim: Digest) -> Token<'a>
     Token { flow: Flow::Est, secret, user, request: claim }
 }
 
-fn certificate(chain: &[Certificate]) -> Credential<'_> {
-    Credential::Certificate { flow: Flow::Est, chain }
+fn certificate<'a>(chain: &'a [Certificate], request: &'a Digest) -> Credential<'a> {
+    Credential::Certificate { flow: Flow::Est, chain, request }
 }
 
 fn named(key: &SoftwareKey, profile: &Profile, subject: &str, alt_names: Vec<AltName>) -> ProvenRequest {
@@ -337,7 +338,8 @@ fn a_revoked_identity_of_our_own_making_is_no_credential() {
     let born = submit(&site.issuer, ask(&request(&key(), idevid(), "A")), now());
     let Decision::Issued(born) = born else { panic!("{born:?}") };
     let own = request(&key(), built_in("ldevid"), "A");
-    let asked = Ask { profile: built_in("ldevid"), credential: certificate(born.certificates()), ..ask(&own) };
+    let claim = own.public_key().fingerprint();
+    let asked = Ask { profile: built_in("ldevid"), credential: certificate(born.certificates(), &claim), ..ask(&own) };
     assert_eq!(code(&submit(&server, asked, now())), "issued");
     server.revoke(&[born.leaf().serial().to_vec()], Reason::KeyCompromise, now()).unwrap();
     assert_eq!(code(&submit(&server, asked, now())), "certificate");

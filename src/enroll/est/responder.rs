@@ -25,7 +25,7 @@ use super::{CsrAttributes, Operation, ServerKey, seal_key, wanted_recipient};
 use crate::cms::{self, EnvelopedData};
 use crate::enroll::{Ask, Authority, Credential, Decision, Flow, Occasion, Pending, Refusal, Token, Unauthorized};
 use crate::files::{from_base64, printable, to_hex};
-use crate::key::{self, Hash, KeyType, PublicKey, SoftwareKey};
+use crate::key::{self, Digest, Hash, KeyType, PublicKey, SoftwareKey};
 use crate::net::{Identity, Method, Peer, Request, Response};
 use crate::x509::{self, Certificate, Profile, ProvenRequest, Time, Variables, Wanted, colon_hex};
 
@@ -240,8 +240,9 @@ impl Responder {
         self.check_binding(&request, exchange.peer, facts)?;
         let authorization = exchange.authorization()?;
         let proven = prove(request)?;
-        let token = authorization.as_ref().map(|shown| token(shown, proven.public_key().spki()));
-        let credential = exchange.credential(token.as_ref(), facts);
+        let claim = proven.public_key().fingerprint();
+        let token = authorization.as_ref().map(|shown| token(shown, &claim));
+        let credential = exchange.credential(token.as_ref(), &claim, facts);
         let issued = exchange.decide(&proven, credential, Occasion::New, facts)?;
         exchange.certificate(&issued)
     }
@@ -258,7 +259,8 @@ impl Responder {
             let why = "a certificate is renewed over a connection that shows it, and no client certificate was shown";
             return Err(Instead::new(403, "no-certificate", why));
         };
-        let credential = exchange.credential(None, facts);
+        let claim = proven.public_key().fingerprint();
+        let credential = exchange.credential(None, &claim, facts);
         let keep_key = certificate.spki() == proven.public_key().spki();
         let occasion = Occasion::Renew { certificate, keep_key };
         let issued = exchange.decide(&proven, credential, occasion, facts)?;
@@ -272,8 +274,9 @@ impl Responder {
         let encryption = self.key_encryption(&request, exchange.peer)?;
         self.check_binding(&request, exchange.peer, facts)?;
         let authorization = exchange.authorization()?;
-        let token = authorization.as_ref().map(|shown| token(shown, request.spki()));
-        let credential = exchange.credential(token.as_ref(), facts);
+        let claim = Hash::Sha256.digest(request.spki());
+        let token = authorization.as_ref().map(|shown| token(shown, &claim));
+        let credential = exchange.credential(token.as_ref(), &claim, facts);
         // The CA says so too, but only of a request with a key: nobody gets one made for nothing.
         if matches!(credential, Credential::Missing { .. }) {
             return Err(Instead::refused(&Refusal::Unauthorized(Unauthorized::Missing)));
@@ -435,14 +438,14 @@ impl<'a> Exchange<'a> {
     }
 
     /// By what right it is asked: the token, else the certificate of the connection.
-    fn credential<'t>(self, token: Option<&'t Token<'t>>, facts: &mut Facts) -> Credential<'t>
+    fn credential<'t>(self, token: Option<&'t Token<'t>>, request: &'t Digest, facts: &mut Facts) -> Credential<'t>
     where
         'a: 't,
     {
         let (name, credential) = match (token, self.peer.certificates.as_slice()) {
             (Some(token), _) => ("token", Credential::Token(token)),
             (None, []) => ("none", Credential::Missing { flow: Flow::Est }),
-            (None, chain) => ("certificate", Credential::Certificate { flow: Flow::Est, chain }),
+            (None, chain) => ("certificate", Credential::Certificate { flow: Flow::Est, chain, request }),
         };
         facts.push(("credential", name.to_owned()));
         credential
@@ -485,9 +488,9 @@ fn prove(request: x509::Request) -> Result<ProvenRequest, Instead> {
     request.prove().map_err(|error| Instead::new(400, "proof", format!("the request does not prove its key: {error}")))
 }
 
-/// The token as the CA takes it. `spki` is that of the request as it came.
-fn token<'a>(shown: &'a Authorization, spki: &[u8]) -> Token<'a> {
-    Token { flow: Flow::Est, secret: &shown.secret, user: shown.user.as_deref(), request: Hash::Sha256.digest(spki) }
+/// The token as the CA takes it, with the SHA-256 of the public key in the request as it came.
+fn token<'a>(shown: &'a Authorization, request: &Digest) -> Token<'a> {
+    Token { flow: Flow::Est, secret: &shown.secret, user: shown.user.as_deref(), request: request.clone() }
 }
 
 #[cfg(test)]

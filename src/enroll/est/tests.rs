@@ -116,7 +116,7 @@ impl Authority for Fake {
         let credential = match &ask.credential {
             Credential::Operator => panic!("nobody on the network is the operator"),
             Credential::Token(token) => format!("token {:?} {} {}", token.user, token.secret, token.request),
-            Credential::Certificate { flow, chain } => format!("certificate {flow} {}", chain[0].subject()),
+            Credential::Certificate { flow, chain, .. } => format!("certificate {flow} {}", chain[0].subject()),
             Credential::Missing { flow } => format!("none {flow}"),
         };
         let occasion = match ask.occasion {

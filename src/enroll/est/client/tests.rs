@@ -650,7 +650,8 @@ fn over_the_responder_comes_what_comes_directly() {
     let request = bound(&known.wishes().unwrap());
     let occasion = Occasion::Renew { certificate: found.leaf(), keep_key: true };
     let chain = std::slice::from_ref(found.leaf());
-    let credential = Credential::Certificate { flow: Flow::Est, chain };
+    let claim = request.public_key().fingerprint();
+    let credential = Credential::Certificate { flow: Flow::Est, chain, request: &claim };
     assert_eq!(issued(known.enroll(&Ask { occasion, credential, ..ask(&request) }, now())), found);
     let Generated::Issued(made, chain) = known.generate(&Ask { credential, ..ask(&request) }, None, now()).unwrap() else {
         panic!("pending")
