@@ -31,6 +31,7 @@ mod operating;
 mod pkits;
 mod power_cut;
 mod profiles;
+mod quirks;
 mod records;
 mod renewing;
 mod revocation;
