@@ -17,6 +17,7 @@ use super::revoke::final_reason;
 use super::subject::SubjectArgs;
 use crate::ca::Ca;
 use crate::enroll::Occasion;
+use crate::enroll::est::KeyRecipient;
 use crate::key::{KeyRef, KeyType, SoftwareKey};
 use crate::x509::{Hierarchy, Profile, ProvenRequest, Reason, Request, Wanted};
 
@@ -61,6 +62,9 @@ pub struct Args {
     /// Where that private key goes
     #[arg(long, value_name = "FILE", requires = "server_keygen", help_heading = "CA server")]
     key_out: Option<PathBuf>,
+    /// Have that key encrypted to the key of --client-cert, beyond the connection (RFC 7030 section 4.4.1.2)
+    #[arg(long, requires_all = ["server_keygen", "client_cert"], help_heading = "CA server")]
+    encrypt_key: bool,
     #[command(flatten)]
     remote: RemoteArgs,
 }
@@ -101,19 +105,22 @@ fn far(args: &Args, url: &EstUrl, context: &Context) -> anyhow::Result<ExitCode>
     }
     let name = args.profile.as_deref().ok_or_else(profile_missing)?;
     let profile = profile::find(name, None)?;
-    let wanted = args.subject.wanted()?;
+    let mut wanted = args.subject.wanted()?;
     let output = args.obtain.output(context)?;
     let ca_out = args.remote.ca_out(&args.obtain)?;
     let key_out = args.key_out.as_deref().map(|path| args.obtain.beside("--key-out", path, true)).transpose()?;
+    let identity = args.remote.identity(None, None, context)?;
+    let shown = identity.as_ref().filter(|_| args.encrypt_key);
+    let key_to = shown.map(|shown| KeyRecipient::new(&shown.key, shown.chain.leaf().clone())).transpose()?;
+    wanted.decrypt_key = key_to.as_ref().map(KeyRecipient::identifier).transpose()?;
     let variables = wanted.variables.clone();
     let source = match ready(args, &wanted)? {
         Some(request) => Source::Ready(request),
         None if args.server_keygen => Source::Made { key: Arc::new(throwaway(&profile)?), wanted },
         None => Source::Made { key: Arc::new(key(args, context)?), wanted },
     };
-    let identity = args.remote.identity(None, None, context)?;
     let (profile, variables, occasion) = (&profile, &variables, Occasion::New);
-    let order = Order { url, profile, variables, occasion, source, identity, output, key_out, ca_out };
+    let order = Order { url, profile, variables, occasion, source, identity, output, key_out, key_to, ca_out };
     order.obtain(&args.remote, Report::new("bulla.enroll/1"), context)
 }
 

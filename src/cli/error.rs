@@ -186,6 +186,7 @@ fn classify(error: &anyhow::Error) -> Class {
             .or_else(|| cause.downcast_ref::<enroll::Error>().map(of_enrolment))
             .or_else(|| cause.downcast_ref::<net::Error>().map(of_net))
             .or_else(|| cause.downcast_ref::<est::Error>().map(of_est))
+            .or_else(|| cause.downcast_ref::<est::SealedKeyError>().map(|_| (1, "key-encryption", RECIPIENT, false)))
             .or_else(|| cause.downcast_ref::<TicketError>().map(|_| (1, "ticket", ANEW, false)))
             .or_else(|| cause.downcast_ref::<image::Error>().map(of_image))
             .or_else(|| cause.downcast_ref::<Fault>().map(|_| (1, "audit-head", None, false)));
@@ -373,6 +374,10 @@ fn of_net(error: &net::Error) -> Class {
         net::Error::Runtime { .. } => (7, "no-resources", Some("try again"), true),
     }
 }
+
+/// Whose certificate a key may be encrypted to.
+const RECIPIENT: Option<&str> =
+    Some("show a certificate of an RSA key for keyEncipherment, or of a P-256 key for keyAgreement");
 
 /// What to do about a ticket that is of no use.
 const ANEW: Option<&str> = Some("repeat the command that was pending, or delete the ticket to ask anew");

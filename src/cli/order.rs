@@ -8,14 +8,13 @@ use super::Context;
 use super::est_url::EstUrl;
 use super::obtain::{self, prove};
 use super::progress;
-use super::remote::{RemoteArgs, Secret};
+use super::remote::{ClientCertificate, RemoteArgs, Secret};
 use super::report::Report;
 use super::ticket::{Claim, Ticket, TicketFile};
-use crate::enroll::est::{self, Client, Generated, Operation};
+use crate::enroll::est::{self, Client, Generated, KeyRecipient, Operation};
 use crate::enroll::{Ask, Credential, Enroller, Flow, Occasion, Outcome, Pending, Token, Wishes};
 use crate::files::{Document, Output, printable, shown, shown_output};
 use crate::key::{Signer, SoftwareKey};
-use crate::net::Identity;
 use crate::x509::{Certificate, Chain, Profile, ProvenRequest, Request, Time, Variables, Wanted, rfc3339};
 
 /// The exit code of a request that the CA decides about later.
@@ -28,12 +27,14 @@ pub struct Order<'a> {
     pub variables: &'a Variables,
     pub occasion: Occasion<'a>,
     pub source: Source,
-    /// What is shown of the client in the TLS handshake.
-    pub identity: Option<(Identity, Chain)>,
+    /// What is shown of the client.
+    pub identity: Option<ClientCertificate>,
     /// The certificate chain.
     pub output: Output,
     /// The private key, where the server makes it.
     pub key_out: Option<Output>,
+    /// To whom that key comes encrypted, which the request says.
+    pub key_to: Option<KeyRecipient>,
     /// The roots, where they are fetched.
     pub ca_out: Option<Output>,
 }
@@ -68,6 +69,11 @@ impl Order<'_> {
         let claim = self.claim();
         let place = TicketFile::beside(self.output.path());
         let held = place.as_ref().map_or(Ok(None), |place| place.find(&claim))?;
+        if let (Source::Made { key, .. }, Some(kept)) =
+            (&mut self.source, held.as_ref().and_then(|held| held.key.clone()))
+        {
+            *key = kept;
+        }
         let secret = remote.secret()?;
         let report = report.field("server", claim.server.clone());
         // Whoever comes before the time that the server said need not ask.
@@ -78,7 +84,7 @@ impl Order<'_> {
             return self.report_later(ask_again, &ticket.request, place.as_ref(), report, context);
         }
         let (identity, chain) =
-            self.identity.take().map_or((None, None), |(identity, chain)| (Some(identity), Some(chain)));
+            self.identity.take().map_or((None, None), |shown| (Some(shown.identity), Some(shown.chain)));
         let certificates = chain.as_ref().map(Chain::certificates).unwrap_or_default();
         let mut client = remote.connect(self.url, identity)?;
         let mut session = Session { order: &self, client: &mut client, place: place.as_ref(), deadline, context };
@@ -103,11 +109,21 @@ impl Order<'_> {
     }
 
     fn claim(&self) -> Claim {
+        let operation = self.operation();
         Claim {
             server: self.url.to_string(),
-            operation: self.operation().to_string(),
+            operation: if self.key_to.is_some() { format!("{operation}, encrypted") } else { operation.to_string() },
             profile: self.profile.name.clone(),
         }
+    }
+
+    /// The ticket for a request. The key of a request for a key is made for it alone, and nobody else keeps it.
+    fn ticket(&self, request: &ProvenRequest, ask_again: Time) -> Ticket {
+        let key = match &self.source {
+            Source::Made { key, .. } if self.key_out.is_some() => Some(key.clone()),
+            Source::Made { .. } | Source::Ready(_) => None,
+        };
+        Ticket { claim: self.claim(), request: request.clone(), key, ask_again }
     }
 
     /// Makes the request as the CA wishes it, or takes the one that is there.
@@ -137,8 +153,7 @@ impl Order<'_> {
         if !ticket.has_names_of(request.request()) {
             return Err(place.refuse(format!("is for {}", ticket.request.request().subject())).into());
         }
-        // The key of a request for a key is made for it alone, and is another one each time.
-        if self.key_out.is_none() && !ticket.has_key_of(&request) {
+        if !ticket.has_key_of(&request) {
             return Err(place.refuse("is for another key").into());
         }
         let is_as_it_was = matches!(self.source, Source::Made { .. }) && wishes.challenge_password.is_none();
@@ -240,7 +255,7 @@ impl Session<'_> {
             };
             let ask_again = now.saturating_add(retry_after.try_into().unwrap_or(time::Duration::MAX));
             if let Some(place) = self.place {
-                place.write(&Ticket { claim: self.order.claim(), request: request.clone(), ask_again })?;
+                place.write(&self.order.ticket(&request, ask_again))?;
             }
             if !rests(ask_again, self.deadline, || progress::waiting(self.context, ask_again)) {
                 return Ok((request, Err(Later { ask_again })));
@@ -259,7 +274,7 @@ impl Session<'_> {
         shown: Shown<'_>,
         now: Time,
     ) -> anyhow::Result<Result<Gained, Pending>> {
-        let Order { profile, variables, occasion, key_out, .. } = self.order;
+        let Order { profile, variables, occasion, key_out, key_to, .. } = self.order;
         let claim = request.public_key().fingerprint();
         let token = shown.secret.map(|secret| Token {
             flow: Flow::Est,
@@ -275,7 +290,7 @@ impl Session<'_> {
         let (profile, occasion) = (*profile, *occasion);
         let ask = Ask { request, profile, variables, occasion, validity: None, may_outlive: false, credential };
         Ok(match key_out {
-            Some(_) => match self.client.generate(&ask, now)? {
+            Some(_) => match self.client.generate(&ask, key_to.as_ref(), now)? {
                 Generated::Issued(key, chain) => Ok((chain, Some(*key))),
                 Generated::Pending(pending) => Err(pending),
             },

@@ -59,6 +59,13 @@ pub struct RemoteArgs {
     timeout: Option<u64>,
 }
 
+/// What is shown of the client in the TLS handshake, and the key behind it.
+pub struct ClientCertificate {
+    pub identity: Identity,
+    pub chain: Chain,
+    pub key: Arc<SoftwareKey>,
+}
+
 /// A token, and who shows it.
 pub struct Secret<'a> {
     pub token: Zeroizing<String>,
@@ -119,7 +126,7 @@ impl RemoteArgs {
         renewed: Option<&Chain>,
         kept: Option<Arc<SoftwareKey>>,
         context: &Context,
-    ) -> anyhow::Result<Option<(Identity, Chain)>> {
+    ) -> anyhow::Result<Option<ClientCertificate>> {
         let chain = match (&self.client_cert, renewed) {
             (Some(path), _) => Chain::read(path)?,
             (None, Some(renewed)) => renewed.clone(),
@@ -143,7 +150,8 @@ impl RemoteArgs {
                 return Err(Usage(message.to_owned()).into());
             }
         };
-        Ok(Some((Identity::new(chain.without_root().to_vec(), key)?, chain)))
+        let identity = Identity::new(chain.without_root().to_vec(), key.clone())?;
+        Ok(Some(ClientCertificate { identity, chain, key }))
     }
 
     /// Refuses every one of these flags, since the CA is a folder.

@@ -104,8 +104,8 @@ fn far(args: &Args, url: &EstUrl, context: &Context) -> anyhow::Result<ExitCode>
     };
     let identity = args.remote.identity(Some(&old), kept, context)?;
     let occasion = Occasion::Renew { certificate: old.leaf(), keep_key: args.keep_key };
-    let (profile, variables, key_out) = (&profile, Variables::NONE, None);
-    let order = Order { url, profile, variables, occasion, source, identity, output, key_out, ca_out };
+    let (profile, variables, key_out, key_to) = (&profile, Variables::NONE, None, None);
+    let order = Order { url, profile, variables, occasion, source, identity, output, key_out, key_to, ca_out };
     order.obtain(&args.remote, Report::new("bulla.renew/1"), context)
 }
 

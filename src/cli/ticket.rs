@@ -1,13 +1,17 @@
 //! The ticket of a request that waits for approval: a file beside the output, with which a later run asks again for the
-//! same. It holds no secret, and is gone when the certificate is there.
+//! same. It holds no secret, and is gone when the certificate is there. Where the server makes the device's key, it holds the
+//! key that signs the request for that: it serves for nothing else, and the server knows the request by it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::files::{self, Creation, Output, from_base64, json_line, shown, to_base64};
+use crate::files::{self, Creation, Document, Kind, Output, from_base64, json_line, shown, to_base64};
+use crate::key::{KeyFile, SoftwareKey};
 use crate::x509::{ProvenRequest, Request, Time, rfc3339};
 
 /// What the file says that it is.
@@ -27,6 +31,8 @@ pub struct Ticket {
     pub claim: Claim,
     /// The request, sent again as it is.
     pub request: ProvenRequest,
+    /// The key that made the request, where it serves for nothing else.
+    pub key: Option<Arc<SoftwareKey>>,
     /// When it is worth asking again.
     pub ask_again: Time,
 }
@@ -48,6 +54,8 @@ struct Content {
     claim: Claim,
     request: String,
     spki_sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request_key: Option<String>,
     ask_again: String,
 }
 
@@ -109,12 +117,14 @@ impl TicketFile {
 
     /// Writes the ticket, in the place of the one before.
     pub fn write(&self, ticket: &Ticket) -> anyhow::Result<()> {
-        let Ticket { claim, request, ask_again } = ticket;
+        let Ticket { claim, request, key, ask_again } = ticket;
+        let pkcs8 = key.as_ref().map(|key| key.to_pkcs8()).transpose()?;
         let content = Content {
             schema: SCHEMA.to_owned(),
             claim: claim.clone(),
             request: to_base64(request.request().der()),
             spki_sha256: request.public_key().fingerprint().to_string(),
+            request_key: pkcs8.map(|pkcs8| to_base64(&pkcs8)),
             ask_again: rfc3339(*ask_again),
         };
         let text = json_line(&serde_json::to_value(&content).context("cannot write the ticket")?);
@@ -163,17 +173,27 @@ impl Ticket {
 }
 
 fn read(bytes: &[u8]) -> Option<Ticket> {
-    let Content { schema, claim, request, spki_sha256, ask_again } = serde_json::from_slice(bytes).ok()?;
+    let Content { schema, claim, request, spki_sha256, request_key, ask_again } = serde_json::from_slice(bytes).ok()?;
     let request = Request::from_der(&from_base64(request.as_bytes())?).ok()?.prove().ok()?;
     let is_whole = schema == SCHEMA && spki_sha256 == request.public_key().fingerprint().to_string();
     let ask_again = super::trust::parse_time(&ask_again).ok()?;
-    is_whole.then_some(Ticket { claim, request, ask_again })
+    let key = match request_key {
+        Some(key) => Some(Arc::new(open(&key)?)),
+        None => None,
+    };
+    is_whole.then_some(Ticket { claim, request, key, ask_again })
+}
+
+/// The key of a request.
+fn open(base64: &str) -> Option<SoftwareKey> {
+    let der = Zeroizing::new(from_base64(base64.as_bytes())?);
+    KeyFile::from_document(Document { kind: Kind::Pkcs8Key, der }).open(None).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{KeyType, SoftwareKey};
+    use crate::key::{KeyType, Signer};
     use crate::x509::{Name, Profile, Wanted};
 
     fn request(key: &SoftwareKey, name: &str) -> ProvenRequest {
@@ -196,7 +216,7 @@ mod tests {
         assert!(place.find(&claim("a")).unwrap().is_none());
         let now = Time::from_unix_timestamp(1_800_000_000).unwrap();
         let ask_again = now + time::Duration::minutes(5);
-        let ticket = Ticket { claim: claim("a"), request: request(&one, "SN-1"), ask_again };
+        let ticket = Ticket { claim: claim("a"), request: request(&one, "SN-1"), key: None, ask_again };
         for _ in 0..2 {
             place.write(&ticket).unwrap();
         }
@@ -218,6 +238,10 @@ mod tests {
             std::fs::write(place.path(), text.replacen(from, to, 1)).unwrap();
             assert!(place.find(&claim("a")).is_err(), "{from}");
         }
+        let key = Arc::new(SoftwareKey::generate(KeyType::Ed25519).unwrap());
+        place.write(&Ticket { key: Some(key.clone()), ..ticket }).unwrap();
+        let found = place.find(&claim("a")).unwrap().unwrap().key.unwrap();
+        assert_eq!(found.public_key(), key.public_key());
         place.remove().unwrap();
         place.remove().unwrap();
         assert!(place.find(&claim("a")).unwrap().is_none());

@@ -125,7 +125,7 @@ impl Lab {
     }
 
     /// Runs `bulla` straight to the server, whatever proxy this machine has.
-    fn remote(&self, words: &str) -> Run {
+    pub fn remote(&self, words: &str) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
         command.args(words.split_whitespace()).current_dir(self.path("")).stdin(std::process::Stdio::null());
         for variable in ["https_proxy", "HTTPS_PROXY"] {
@@ -137,7 +137,7 @@ impl Lab {
 
     /// The same where it fails: with this exit code and stable code, and nothing made or changed.
     #[track_caller]
-    fn remote_fails(&self, words: &str, exit: i32, code: &str) -> String {
+    pub fn remote_fails(&self, words: &str, exit: i32, code: &str) -> String {
         let before = self.tree();
         let error = self.remote(&format!("{words} --format json")).exits(exit).json();
         assert_eq!(error["code"], code, "{words}: {error}");

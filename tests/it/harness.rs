@@ -180,9 +180,10 @@ impl Lab {
     }
 }
 
-/// Whether a file belongs to the database of a CA.
+/// Whether a file belongs to the database of a CA: itself, the journal of whoever is at work at it, the lock.
 fn is_record(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "ca.db" || name == "ca.lock")
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.starts_with("ca.db") || name == "ca.lock"
 }
 
 impl Run {

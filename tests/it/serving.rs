@@ -86,10 +86,20 @@ impl Serving {
         self.child.wait().unwrap();
     }
 
-    /// Tells it to stop, and returns its exit code.
-    pub fn stop(mut self) -> Option<i32> {
+    /// Tells it to stop.
+    pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Tells it to stop, and returns its exit code.
+    pub fn stop(self) -> Option<i32> {
+        self.terminate();
+        self.ends()
+    }
+
+    /// Its exit code, once it has ended.
+    pub fn ends(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 

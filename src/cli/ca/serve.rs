@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "tls_key", conflicts_with = "server_name")]
     tls_cert: Option<PathBuf>,
     /// The server's private key
-    #[arg(long, value_name = "KEY", requires = "tls_cert")]
+    #[arg(long, value_name = "KEY", requires = "tls_cert", conflicts_with = "server_name")]
     tls_key: Option<KeyRef>,
     /// The passphrase of the server's key: env:VAR, file:PATH, fd:N or prompt
     #[arg(long, value_name = "SOURCE", requires = "tls_key")]

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{CsrAttributes, Error, MediaType, Note, Notes, Operation, ServerKey, Wrapping, answer};
+use super::{CsrAttributes, Error, KeyRecipient, MediaType, Note, Notes, Operation, ServerKey, Wrapping, answer};
 use crate::cms::SignedData;
 use crate::enroll::{
     self, Ask, Credential, Enroller, Occasion, Outcome, Pending, Refusal, Token, Unauthorized, Wishes, accept_for,
@@ -123,8 +123,14 @@ impl Client {
     }
 
     /// Asks for a key and a certificate for it (RFC 7030 section 4.4). The request is signed by a key that serves for
-    /// nothing else; the key that comes must be that of the certificate.
-    pub fn generate(&mut self, ask: &Ask<'_>, now: Time) -> Result<Generated, enroll::Error> {
+    /// nothing else; the key that comes must be that of the certificate. With a recipient, whom the request names, it must
+    /// come encrypted to that.
+    pub fn generate(
+        &mut self,
+        ask: &Ask<'_>,
+        to: Option<&KeyRecipient>,
+        now: Time,
+    ) -> Result<Generated, enroll::Error> {
         const DOING: Operation = Operation::ServerKeygen;
         let anchors = self.prepare()?;
         let response = match self.ask(DOING, ask, now)? {
@@ -132,8 +138,11 @@ impl Client {
             Answer::Later(pending) => return Ok(Generated::Pending(pending)),
         };
         let media_type = answer::media_type(&response).unwrap_or_else(|| MediaType::parse(""));
-        let read = ServerKey::read(&media_type, &response.body).map_err(|why| malformed(DOING, why))?;
-        let ServerKey { key, certificates } = read;
+        let read = match to {
+            None => ServerKey::read(&media_type, &response.body),
+            Some(to) => ServerKey::read_sealed(&media_type, &response.body, |key| to.open(key, &anchors, now)),
+        };
+        let ServerKey { key, certificates } = read.map_err(|why| malformed(DOING, why))?;
         let certificates = few(DOING, certificates)?;
         let key = self.private_key(DOING, key)?;
         let chain = self.accepted(key.public_key(), &certificates, ask, &anchors, now)?;

@@ -37,7 +37,7 @@ pub use client::{Client, Generated, bootstrap};
 pub use doctor::{Examination, examine};
 pub use multipart::ServerKey;
 pub use responder::{KeySigner, Responder, Served};
-pub use sealed_key::{SealedKeyError, UnknownRecipient, open_key, seal_key, wanted_recipient};
+pub use sealed_key::{KeyRecipient, SealedKeyError, UnknownRecipient, open_key, seal_key, wanted_recipient};
 
 /// The path under which EST stands (RFC 7030 section 3.2.2).
 const PATH: &str = "/.well-known/est/";

@@ -17,7 +17,7 @@ use der::{Encode, Tag};
 use zeroize::Zeroizing;
 
 use crate::cms::{self, Content, EnvelopedData, SignedData, Unsigned};
-use crate::key::{Decrypter, Input, PublicKey, Signer};
+use crate::key::{Decrypter, Input, PublicKey, Signer, SoftwareDecrypter, SoftwareKey};
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
 use crate::x509::{Certificate, Request, Time, key_identifier, members};
 
@@ -109,6 +109,33 @@ pub fn open_key(
     match members(&package, Tag::Sequence, "the key package").as_deref() {
         Ok([key]) => Ok(Zeroizing::new(key.to_vec())),
         _ => Err(SealedKeyError::Package),
+    }
+}
+
+/// The key of a client's certificate, to which a key that the server makes is to be encrypted.
+#[derive(Debug)]
+pub struct KeyRecipient {
+    key: SoftwareDecrypter,
+    certificate: Certificate,
+}
+
+impl KeyRecipient {
+    /// Takes the key of a certificate that may be encrypted to: see [`EnvelopedData::accepts`].
+    pub fn new(key: &SoftwareKey, certificate: Certificate) -> Result<Self, SealedKeyError> {
+        EnvelopedData::accepts(&certificate)?;
+        Ok(Self { key: SoftwareDecrypter::try_from(key).map_err(cms::Error::Key)?, certificate })
+    }
+
+    /// How a request names it: see [`wanted_recipient`].
+    pub fn identifier(&self) -> Result<Vec<u8>, SealedKeyError> {
+        let own = self.certificate.subject_key_identifier().ok().flatten();
+        let made = || self.certificate.public_key().map(|key| key_identifier(&key));
+        own.map_or_else(made, Ok).map_err(|error| cms::Error::Certificate(error).into())
+    }
+
+    /// Opens an encrypted key, as [`open_key`] does.
+    pub fn open(&self, bytes: &[u8], anchors: &Anchors, now: Time) -> Result<Zeroizing<Vec<u8>>, SealedKeyError> {
+        open_key(bytes, &self.key, &self.certificate, anchors, now)
     }
 }
 

@@ -534,7 +534,7 @@ fn a_key_that_the_server_made_must_be_that_of_its_certificate() {
     let generate = |answer: Response| {
         let double = stage.answering(answer);
         let mut client = double.client(Some(stage.anchors()));
-        let generated = client.generate(&stage.ask(), now());
+        let generated = client.generate(&stage.ask(), None, now());
         assert_eq!(double.targets(), ["cacerts", "serverkeygen"]);
         (generated, client.take_notes())
     };
@@ -657,7 +657,8 @@ fn over_the_responder_comes_what_comes_directly() {
     let claim = request.public_key().fingerprint();
     let credential = Credential::Certificate { flow: Flow::Est, chain, request: &claim };
     assert_eq!(issued(known.enroll(&Ask { occasion, credential, ..ask(&request) }, now())), found);
-    let Generated::Issued(made, chain) = known.generate(&Ask { credential, ..ask(&request) }, now()).unwrap() else {
+    let Generated::Issued(made, chain) = known.generate(&Ask { credential, ..ask(&request) }, None, now()).unwrap()
+    else {
         panic!("pending")
     };
     assert_eq!(chain.leaf().spki(), made.public_key().spki());
