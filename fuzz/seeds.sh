@@ -226,6 +226,8 @@ for flags in '-nodetach' '-nodetach -stream' '-noattr' '-keyid' '-nodetach -noat
 done
 openssl cms -encrypt -binary -in content -aes256 -outform DER -out envelope.der "$chain"
 seed cms envelope envelope.der
+openssl cms -encrypt -binary -in content -aes-256-gcm -outform DER -out authenticated.der "$chain"
+seed cms authenticated authenticated.der
 openssl cms -in message.cms -inform DER -cmsout -outform PEM -out message.pem
 seed documents cms message.pem
 # detached NAME SIGNATURE : one input of signature and image
@@ -242,6 +244,116 @@ sign image --as minisign --key ed25519.key -o signature
 detached minisign signature
 sign image --as cms --key "$key" --cert "$chain" -o signature
 detached cms signature
+
+# What EST sends: attributes of both forms (RFC 7030 section 4.5.2, RFC 9908 section 3.4), keys, and both ends' messages,
+# whose heads end in an empty line and whose DER stands for its base64
+echo MEEGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiMBYGCSqGSIb3DQEJDjEJBgcrBgEBAQEWBggqhkjOPQQDAw== | base64 -d >attributes
+seed csr_attributes listed attributes
+cat >template.conf <<END
+asn1 = SEQUENCE:list
+[list]
+binding = OID:1.2.840.113549.1.9.7
+template = SEQUENCE:template
+[template]
+type = OID:1.2.840.113549.1.9.16.2.61
+values = SET:values
+[values]
+value = SEQUENCE:info
+[info]
+version = INTEGER:0
+subject = SEQUENCE:subject
+key = IMPLICIT:0,SEQUENCE:key
+attributes = IMPLICIT:1,SET:attributes
+[subject]
+organization = SET:organization
+serial = SET:serial
+[organization]
+one = SEQUENCE:acme
+[acme]
+type = OID:2.5.4.10
+value = UTF8:Acme
+[serial]
+one = SEQUENCE:number
+[number]
+type = OID:2.5.4.5
+[key]
+algorithm = SEQUENCE:algorithm
+[algorithm]
+type = OID:1.2.840.10045.2.1
+curve = OID:1.2.840.10045.3.1.7
+[attributes]
+extensions = SEQUENCE:wanted
+[wanted]
+type = OID:1.2.840.113549.1.9.16.2.62
+values = SET:lists
+[lists]
+list = SEQUENCE:extensions
+[extensions]
+usage = SEQUENCE:usage
+names = SEQUENCE:names
+[usage]
+type = OID:2.5.29.15
+critical = BOOLEAN:TRUE
+value = FORMAT:HEX,OCT:03020780
+[names]
+type = OID:2.5.29.17
+END
+quietly openssl asn1parse -genconf template.conf -noout -out template
+seed csr_attributes template template
+openssl crl2pkcs7 -nocrl -certfile "$chain" -outform DER -out certificates
+seed cms certificates certificates
+# part TYPE FILE : one part of a body of several
+part() {
+    printf -- '--b\r\nContent-Type: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n' "$1"
+    openssl base64 -in "$2"
+}
+for type in p256 rsa2048; do
+    {
+        printf 'multipart/mixed; boundary=b\n'
+        part application/pkcs8 $type.der
+        part 'application/pkcs7-mime; smime-type=certs-only' certificates
+        printf -- '--b--\r\n'
+    } >made
+    seed server_key $type made
+done
+{
+    printf 'multipart/mixed; boundary="b"\n'
+    part 'application/pkcs7-mime; smime-type=certs-only' certificates
+    part 'application/pkcs7-mime; smime-type=server-generated-key' envelope.der
+    printf -- '--b--\r\n'
+} >made
+seed server_key sealed made
+# exchange TARGET NAME HEAD BODY : a message of that head, in which a line ends in a bar
+exchange() {
+    { printf %s "$3" | tr '|' '\n'; printf '\n\n'; } >head
+    seed "$1" "$2" head "$4"
+}
+quietly "$bulla" csr "$key" --profile ldevid --serial SN-1 --cn device --encoding der -o request --force
+for operation in simpleenroll simplereenroll serverkeygen; do
+    post="POST /.well-known/est/$operation|Content-Type: application/pkcs10"
+    exchange est_server $operation "$post|Authorization: Basic U04tMTpzM2NyZXQ=" request
+    exchange est_server $operation-of-client "$post|Client: yes" request
+done
+exchange est_server bearer "$post|Authorization: Bearer s3cret" request
+exchange est_server labelled "POST /.well-known/est/tls-server-here/simpleenroll|Content-Type: application/pkcs10" request
+for answer in wait fail no; do
+    quietly "$bulla" csr "$key" --profile ldevid --serial SN-1 --cn $answer --encoding der -o request --force
+    exchange est_server $answer "POST /.well-known/est/simpleenroll|Content-Type: application/pkcs10" request
+done
+for operation in cacerts csrattrs; do
+    exchange est_server $operation "GET /.well-known/est/ldevid-here/$operation|User-Agent: globalsign" /dev/null
+done
+exchange est_client certificates '200|Content-Type: application/pkcs7-mime' certificates
+exchange est_client attributes '200|Content-Type: application/csrattrs' template
+tail -n +2 made >body
+exchange est_client sealed '200|Content-Type: multipart/mixed; boundary=b' body
+exchange est_client later '202|Retry-After: Sun, 06 Nov 2033 08:49:37 GMT' /dev/null
+exchange est_client elsewhere '307|Location: https://ca.example/est/cacerts' /dev/null
+exchange est_client refused '403|Content-Type: text/plain' content
+printf 'est.example:8443\nhttp://user:p%%40ss@proxy.example:3128/\n.other.example, 10.0.0.0/8\n' >address
+seed address name address
+printf '[2001:db8::1]:443\n[::1]:3128\n2001:db8::/32\n' >address
+seed address six address
 
 # Images
 head -c 300 /dev/zero >blank

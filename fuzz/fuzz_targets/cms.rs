@@ -1,18 +1,27 @@
-//! CMS messages, in DER and BER, and what their signers claim; envelopes are read, and open for nobody.
+//! CMS messages, in DER and BER, and what their signers claim; envelopes are read, and opened with the key of the seeds.
 
 #![no_main]
 
-use bulla::cms::{EnvelopedData, SignedData};
+use bulla::cms::{EnvelopedData, SignedData, certs_only};
 use bulla::image::{Settings, format_named};
-use bulla_fuzz::{assert_printable, changed, der, image};
+use bulla::key::SoftwareDecrypter;
+use bulla_fuzz::{P256, SIGNER, assert_printable, changed, der, image};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 /// What the detached seeds sign.
 const CONTENT: &[u8] = b"content";
 
 fuzz_target!(|bytes: &[u8]| {
-    if EnvelopedData::from_bytes(bytes).is_ok() {
+    if let Ok(envelope) = EnvelopedData::from_bytes(bytes) {
         assert!(SignedData::from_bytes(bytes).is_err());
+        let key = SoftwareDecrypter::try_from(&*P256).expect("a key that decrypts");
+        let _ = envelope.open(&key, &SIGNER[0]);
+    }
+    if let Ok(certificates) = SignedData::certificates_only(bytes)
+        && !certificates.is_empty()
+    {
+        let again = certs_only(&certificates).expect("what was read");
+        assert_eq!(SignedData::certificates_only(&again).expect("what was written"), certificates);
     }
     let Ok(message) = SignedData::from_bytes(bytes) else { return };
     let content = message.content.as_deref().unwrap_or(CONTENT);

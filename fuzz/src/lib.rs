@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use bulla::files::{self, Document, Kind};
-use bulla::key::{KeyFile, Signer, SoftwareKey};
+use bulla::key::{Input, KeyFile, Signer, SoftwareKey};
 use bulla::x509::verify::Purpose;
 use bulla::x509::{Certificate, Time};
 
 pub mod der;
+pub mod http;
 pub mod image;
 
 /// The name of every input in error messages.
@@ -77,13 +78,22 @@ pub fn changed(bytes: &[u8]) -> Vec<u8> {
 
 /// Asserts that a key signs, and verifies nothing else than what it signed.
 pub fn assert_signs(key: &SoftwareKey) {
-    use bulla::key::Input;
     let scheme = key.public_key().key_type().usual_scheme();
     let signature = key.sign(scheme, Input::Message(b"message")).expect("a key that was read signs");
     let verify = |message, signature: &[u8]| key.public_key().verify(scheme, Input::Message(message), signature);
     assert!(verify(b"message", &signature).is_ok());
     assert!(verify(b"massage", &signature).is_err());
     assert!(verify(b"message", &changed(&signature)).is_err());
+}
+
+/// Gives what is signed (a certificate, a request, a revocation list, an OCSP response) a signature that holds, by [`P256`].
+pub fn signed(node: &mut der::Node) {
+    let [to_be_signed, _, _, ..] = node.members() else { return };
+    let scheme = P256.public_key().key_type().usual_scheme();
+    let signature = P256.sign(scheme, Input::Message(&to_be_signed.encoding())).expect("a signature");
+    if let Some(place) = node.member(2) {
+        *place = der::Node::of_bytes(0x03, [&[0], &signature[..]].concat());
+    }
 }
 
 /// Every purpose of a certificate.

@@ -238,6 +238,15 @@ mod tests {
             std::fs::write(place.path(), text.replacen(from, to, 1)).unwrap();
             assert!(place.find(&claim("a")).is_err(), "{from}");
         }
+        // However a file is damaged, it is the same ticket, another claim's, or none.
+        for at in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[at] ^= 1 << (at % 8);
+            for damaged in [&bytes[..], &text.as_bytes()[..at]] {
+                let read = read(damaged);
+                assert!(read.is_none_or(|read| read.request.request().der() == ticket.request.request().der()), "{at}");
+            }
+        }
         let key = Arc::new(SoftwareKey::generate(KeyType::Ed25519).unwrap());
         place.write(&Ticket { key: Some(key.clone()), ..ticket }).unwrap();
         let found = place.find(&claim("a")).unwrap().unwrap().key.unwrap();

@@ -321,7 +321,7 @@ fn a_renewal_shows_the_old_certificate() {
     let at = format!("--profile idevid --ca {} --trust root.pem", double.url());
     for words in [
         format!("renew dev.pem --key dev.key --keep-key {at} -o a.pem"),
-        format!("renew dev.pem --key dev.key --client-key dev.key {at} -o b.pem"),
+        format!("renew dev.pem --key new.key --client-key dev.key {at} -o b.pem"),
     ] {
         double.plays(|_| None);
         let told = lab.remote(&format!("{words} --format json")).ok().json();
@@ -329,6 +329,8 @@ fn a_renewal_shows_the_old_certificate() {
         assert_eq!(double.operations(), ["cacerts", "csrattrs", "simplereenroll"]);
         assert!(double.heard().iter().all(|heard| heard.client.as_ref() == Some(&old)), "{words}");
     }
+    // What EST does not say the client sees to.
+    lab.remote_fails(&format!("renew dev.pem --key dev.key --client-key dev.key {at} -o c.pem"), 1, "same-key");
     lab.remote_fails(&format!("renew dev.pem --key new.key {at} -o c.pem"), 2, "usage");
     lab.remote_fails(&format!("renew dev.pem --key new.key --client-key new.key {at} -o c.pem"), 1, "identity");
     let unsaid = at.replace("--profile idevid", "");
