@@ -45,8 +45,10 @@ pub(super) struct Limits {
 
 /// The names that may stand beside the identity.
 enum Covered {
-    /// Those of the certificate that was shown.
+    /// Those of the certificate that was shown, which is ours.
     Shown(Names),
+    /// Those of the certificate that was shown, which is a maker's: as far as they name a device.
+    Made(Names),
     /// Those that a token lists, as `dns:gw.example`.
     Listed(Vec<String>),
 }
@@ -202,7 +204,11 @@ impl Issuer {
         let names = shown.alt_names().map(|alt_names| Names { subject: shown.subject().clone(), alt_names });
         let named = names.and_then(|names| Ok((profile.identity(&names)?, names)));
         Ok(match named {
-            Ok((identity, names)) => Ok(Limits { identity, names: Covered::Shown(names) }),
+            // A certificate for a host's name passes as that host's, and whose hosts those are the maker does not know.
+            Ok((identity, _)) if !is_device(&identity) => {
+                Err(Unauthorized::Certificate { why: format!("its maker names devices, and {identity} is a host") })
+            }
+            Ok((identity, names)) => Ok(Limits { identity, names: Covered::Made(names) }),
             Err(error) => Err(Unauthorized::Certificate { why: error.to_string() }),
         })
     }
@@ -259,7 +265,8 @@ impl Grant {
             }
         }
         for name in &names.alt_names {
-            let is_own = value_of(identity).is_some_and(|value| is_written(name, name.form(), value));
+            let may_be_own = !matches!(limits.names, Covered::Made(_));
+            let is_own = may_be_own && value_of(identity).is_some_and(|value| is_written(name, name.form(), value));
             if !(is_own || own.alt_names.contains(name) || limits.names.has_alt_name(name)) {
                 return Err(Unauthorized::OtherName { identity: identity.to_owned(), name: name.to_string() });
             }
@@ -272,7 +279,7 @@ impl Covered {
     fn has_attribute(&self, oid: ObjectIdentifier, value: &str) -> bool {
         let attribute = (oid, value.to_owned());
         match self {
-            Self::Shown(names) => names.subject.attributes().contains(&attribute),
+            Self::Shown(names) | Self::Made(names) => names.subject.attributes().contains(&attribute),
             Self::Listed(listed) => listed.iter().any(|name| {
                 name.split_once(':').is_some_and(|(form, listed)| device_name(form) == Some(oid) && listed == value)
             }),
@@ -284,6 +291,10 @@ impl Covered {
             // What is not read may be another.
             Self::Shown(_) if matches!(name, AltName::Other { .. }) => false,
             Self::Shown(names) => names.alt_names.contains(name),
+            Self::Made(names) => {
+                let names_device = matches!(name, AltName::HardwareModule { .. } | AltName::PermanentIdentifier { .. });
+                names_device && names.alt_names.contains(name)
+            }
             Self::Listed(listed) => listed
                 .iter()
                 .any(|listed| listed.split_once(':').is_some_and(|(form, value)| is_written(name, form, value))),
@@ -305,6 +316,11 @@ fn device_name(form: &str) -> Option<ObjectIdentifier> {
 /// Whether an alternative name is what a form and a value mean.
 fn is_written(name: &AltName, form: &str, value: &str) -> bool {
     name.form() == form && AltName::of_form(form, value).is_ok_and(|written| written == *name)
+}
+
+/// Whether an identity is a device's, not a host's.
+fn is_device(identity: &str) -> bool {
+    !(identity.starts_with("dns ") || identity.starts_with("ip "))
 }
 
 /// The value of an identity, as `SN-42` of `serialNumber=SN-42`; `None` where it is no plain value.
