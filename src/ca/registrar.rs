@@ -5,14 +5,14 @@
 //! (whether a token has uses left) the store asks again there.
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc4519;
+use const_oid::db::{rfc4519, rfc5280};
 
 use super::{Error, Issuer};
 use crate::enroll::{Ask, Credential, Occasion, Refusal, Token, Unauthorized};
 use crate::key::{Digest, Hash};
 use crate::store::{self, Approval, Filter, Redeem, Right, State, TokenFault, TokenId};
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
-use crate::x509::{AltName, Certificate, Name, Names, Profile, Time, Variables, colon_hex};
+use crate::x509::{AltName, Certificate, Hierarchy, Name, Names, Profile, Time, Variables, colon_hex};
 
 /// Longest subject in what the records say of a certificate that was shown, in characters.
 const SUBJECT_LENGTH: usize = 128;
@@ -197,6 +197,10 @@ impl Issuer {
         if let Err(refusal) = verify::path(shown, others, vendors, &Rules::new(Purpose::Idevid, now)) {
             return unknown(refusal.to_string());
         }
+        if self.hierarchy() != Hierarchy::Device || !is_for_devices(profile) {
+            let why = format!("its maker names devices, and profile {} is for others", profile.name);
+            return Ok(Err(Unauthorized::Certificate { why }));
+        }
         // The maker may be ourselves, and then the records tell.
         if matches!(self.recorded(shown, now)?, Some((_, State::Revoked))) {
             return Ok(Err(Unauthorized::Certificate { why: "it was revoked".to_owned() }));
@@ -316,6 +320,17 @@ fn device_name(form: &str) -> Option<ObjectIdentifier> {
 /// Whether an alternative name is what a form and a value mean.
 fn is_written(name: &AltName, form: &str, value: &str) -> bool {
     name.form() == form && AltName::of_form(form, value).is_ok_and(|written| written == *name)
+}
+
+/// Whether what a profile certifies is nothing but a device that proves itself: no CA, no signer of firmware, no responder.
+/// What purposes outside of PKIX's own mean is the operator's matter.
+fn is_for_devices(profile: &Profile) -> bool {
+    let is_harmless = |oid: &ObjectIdentifier| match *oid {
+        rfc5280::ID_KP_CLIENT_AUTH | rfc5280::ID_KP_SERVER_AUTH => true,
+        rfc5280::ANY_EXTENDED_KEY_USAGE => false,
+        other => !other.starts_with(rfc5280::ID_KP),
+    };
+    !profile.is_ca && profile.extended_key_usage.iter().all(is_harmless)
 }
 
 /// Whether an identity is a device's, not a host's.

@@ -355,6 +355,37 @@ fn a_maker_names_no_hosts() {
     }
 }
 
+/// Of what is served some is for tokens alone: a maker's device signs no firmware, tells of no revocation and is no CA.
+#[test]
+fn a_makers_device_becomes_nothing_else() {
+    let maker = tempfile::tempdir().unwrap();
+    let maker = new_ca(maker.path());
+    let registrar = Registrar {
+        vendors: Some(maker.anchors(Hierarchy::Device).unwrap()),
+        ..registrar(&["ldevid", "tls-client", "firmware", "ocsp", "sub-ca"])
+    };
+    let site = Site::with(registrar.clone());
+    let firmware = issuer(&site.ca, Hierarchy::Firmware).with_registrar(registrar);
+    let Decision::Issued(born) =
+        submit(&issuer(&maker, Hierarchy::Device), ask(&request(&key(), idevid(), "A")), now())
+    else {
+        panic!("not issued")
+    };
+    for (issuer, profile, answer) in [
+        (&firmware, "firmware", "certificate"),
+        (&firmware, "ocsp", "certificate"),
+        (&site.issuer, "ocsp", "certificate"),
+        (&site.issuer, "sub-ca", "certificate"),
+        (&site.issuer, "tls-client", "issued"),
+        (&site.issuer, "ldevid", "issued"),
+    ] {
+        let profile = built_in(profile);
+        let own = request(&key(), profile, "A");
+        let asked = Ask { profile, credential: certificate(born.certificates()), ..ask(&own) };
+        assert_eq!(code(&submit(issuer, asked, now())), answer, "{}", profile.name);
+    }
+}
+
 /// Nobody at the maker knows that a device is stolen: what was revoked for good comes back by the operator's word alone.
 #[test]
 fn a_makers_device_does_not_undo_a_revocation() {
