@@ -5,14 +5,14 @@
 //! (whether a token has uses left) the store asks again there.
 
 use const_oid::ObjectIdentifier;
-use const_oid::db::rfc4519;
+use const_oid::db::{rfc4519, rfc5280};
 
 use super::{Error, Issuer};
 use crate::enroll::{Ask, Credential, Occasion, Refusal, Token, Unauthorized};
 use crate::key::{Digest, Hash};
 use crate::store::{self, Approval, Filter, Redeem, Right, State, TokenFault, TokenId};
 use crate::x509::verify::{self, Anchors, Purpose, Rules};
-use crate::x509::{AltName, Certificate, Name, Names, Profile, Time, Variables, colon_hex};
+use crate::x509::{AltName, Certificate, Hierarchy, Name, Names, Profile, Time, Variables, colon_hex};
 
 /// Longest subject in what the records say of a certificate that was shown, in characters.
 const SUBJECT_LENGTH: usize = 128;
@@ -46,8 +46,10 @@ pub(super) struct Limits {
 
 /// The names that may stand beside the identity.
 enum Covered {
-    /// Those of the certificate that was shown.
+    /// Those of the certificate that was shown, which is ours.
     Shown(Names),
+    /// Those of the certificate that was shown, which is a maker's: as far as they name a device.
+    Made(Names),
     /// Those that a token lists, as `dns:gw.example`.
     Listed(Vec<String>),
 }
@@ -189,6 +191,10 @@ impl Issuer {
         if let Err(refusal) = verify::path(shown, others, vendors, &Rules::new(Purpose::Idevid, now)) {
             return unknown(refusal.to_string());
         }
+        if self.hierarchy() != Hierarchy::Device || !is_for_devices(profile) {
+            let why = format!("its maker names devices, and profile {} is for others", profile.name);
+            return Ok(Err(Unauthorized::Certificate { why }));
+        }
         // The maker may be ourselves, and then the records tell.
         if matches!(self.recorded(shown, now)?, Some((_, State::Revoked))) {
             return Ok(Err(Unauthorized::Certificate { why: "it was revoked".to_owned() }));
@@ -196,7 +202,11 @@ impl Issuer {
         let names = shown.alt_names().map(|alt_names| Names { subject: shown.subject().clone(), alt_names });
         let named = names.and_then(|names| Ok((profile.identity(&names)?, names)));
         Ok(match named {
-            Ok((identity, names)) => Ok(Limits { identity, names: Covered::Shown(names) }),
+            // A certificate for a host's name passes as that host's, and whose hosts those are the maker does not know.
+            Ok((identity, _)) if !is_device(&identity) => {
+                Err(Unauthorized::Certificate { why: format!("its maker names devices, and {identity} is a host") })
+            }
+            Ok((identity, names)) => Ok(Limits { identity, names: Covered::Made(names) }),
             Err(error) => Err(Unauthorized::Certificate { why: error.to_string() }),
         })
     }
@@ -249,7 +259,8 @@ impl Grant {
             }
         }
         for name in &names.alt_names {
-            let is_own = value_of(identity).is_some_and(|value| is_written(name, name.form(), value));
+            let may_be_own = !matches!(limits.names, Covered::Made(_));
+            let is_own = may_be_own && value_of(identity).is_some_and(|value| is_written(name, name.form(), value));
             if !(is_own || own.alt_names.contains(name) || limits.names.has_alt_name(name)) {
                 return Err(Unauthorized::OtherName { identity: identity.to_owned(), name: name.to_string() });
             }
@@ -262,7 +273,7 @@ impl Covered {
     fn has_attribute(&self, oid: ObjectIdentifier, value: &str) -> bool {
         let attribute = (oid, value.to_owned());
         match self {
-            Self::Shown(names) => names.subject.attributes().contains(&attribute),
+            Self::Shown(names) | Self::Made(names) => names.subject.attributes().contains(&attribute),
             Self::Listed(listed) => listed.iter().any(|name| {
                 name.split_once(':').is_some_and(|(form, listed)| device_name(form) == Some(oid) && listed == value)
             }),
@@ -274,6 +285,10 @@ impl Covered {
             // What is not read may be another.
             Self::Shown(_) if matches!(name, AltName::Other { .. }) => false,
             Self::Shown(names) => names.alt_names.contains(name),
+            Self::Made(names) => {
+                let names_device = matches!(name, AltName::HardwareModule { .. } | AltName::PermanentIdentifier { .. });
+                names_device && names.alt_names.contains(name)
+            }
             Self::Listed(listed) => listed
                 .iter()
                 .any(|listed| listed.split_once(':').is_some_and(|(form, value)| is_written(name, form, value))),
@@ -295,6 +310,22 @@ fn device_name(form: &str) -> Option<ObjectIdentifier> {
 /// Whether an alternative name is what a form and a value mean.
 fn is_written(name: &AltName, form: &str, value: &str) -> bool {
     name.form() == form && AltName::of_form(form, value).is_ok_and(|written| written == *name)
+}
+
+/// Whether what a profile certifies is nothing but a device that proves itself: no CA, no signer of firmware, no responder.
+/// What purposes outside of PKIX's own mean is the operator's matter.
+fn is_for_devices(profile: &Profile) -> bool {
+    let is_harmless = |oid: &ObjectIdentifier| match *oid {
+        rfc5280::ID_KP_CLIENT_AUTH | rfc5280::ID_KP_SERVER_AUTH => true,
+        rfc5280::ANY_EXTENDED_KEY_USAGE => false,
+        other => !other.starts_with(rfc5280::ID_KP),
+    };
+    !profile.is_ca && profile.extended_key_usage.iter().all(is_harmless)
+}
+
+/// Whether an identity is a device's, not a host's.
+fn is_device(identity: &str) -> bool {
+    !(identity.starts_with("dns ") || identity.starts_with("ip "))
 }
 
 /// The value of an identity, as `SN-42` of `serialNumber=SN-42`; `None` where it is no plain value.

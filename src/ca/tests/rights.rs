@@ -373,6 +373,63 @@ fn a_makers_device_gets_what_is_its_own() {
     assert!(lines.contains("of serialNumber=A, CN=A"), "{lines}");
 }
 
+/// A certificate of ours for a host's name passes as that host's: a maker names devices, and no hosts of ours.
+#[test]
+fn a_maker_names_no_hosts() {
+    let maker = tempfile::tempdir().unwrap();
+    let maker = new_ca(maker.path());
+    let vendors = Some(maker.anchors(Hierarchy::Device).unwrap());
+    let site = Site::with(Registrar { vendors, ..registrar(&["ldevid", "tls-server"]) });
+    let (ldevid, server) = (built_in("ldevid"), built_in("tls-server"));
+    let hosts = || vec![AltName::dns("ca.example").unwrap()];
+    let module = || AltName::hardware_module("1.2.3:A").unwrap();
+    let born = named(&key(), idevid(), "serialNumber=ca.example", [vec![module()], hosts()].concat());
+    let Decision::Issued(born) = submit(&issuer(&maker, Hierarchy::Device), ask(&born), now()) else {
+        panic!("not issued")
+    };
+    for (profile, alt_names, answer) in [
+        (ldevid, hosts(), "other-name"),
+        (ldevid, vec![AltName::uri("ca.example:x").unwrap()], "other-name"),
+        (server, hosts(), "certificate"),
+        (ldevid, vec![module()], "issued"),
+    ] {
+        let own = named(&key(), profile, "serialNumber=ca.example", alt_names);
+        let decision = site.show(born.certificates(), Ask { profile, ..ask(&own) });
+        assert_eq!(code(&decision), answer, "{}", profile.name);
+    }
+}
+
+/// Of what is served some is for tokens alone: a maker's device signs no firmware, tells of no revocation and is no CA.
+#[test]
+fn a_makers_device_becomes_nothing_else() {
+    let maker = tempfile::tempdir().unwrap();
+    let maker = new_ca(maker.path());
+    let registrar = Registrar {
+        vendors: Some(maker.anchors(Hierarchy::Device).unwrap()),
+        ..registrar(&["ldevid", "tls-client", "firmware", "ocsp", "sub-ca"])
+    };
+    let site = Site::with(registrar.clone());
+    let firmware = issuer(&site.ca, Hierarchy::Firmware).with_registrar(registrar);
+    let Decision::Issued(born) =
+        submit(&issuer(&maker, Hierarchy::Device), ask(&request(&key(), idevid(), "A")), now())
+    else {
+        panic!("not issued")
+    };
+    for (issuer, profile, answer) in [
+        (&firmware, "firmware", "certificate"),
+        (&firmware, "ocsp", "certificate"),
+        (&site.issuer, "ocsp", "certificate"),
+        (&site.issuer, "sub-ca", "certificate"),
+        (&site.issuer, "tls-client", "issued"),
+        (&site.issuer, "ldevid", "issued"),
+    ] {
+        let profile = built_in(profile);
+        let own = request(&key(), profile, "A");
+        let asked = Ask { profile, credential: certificate(born.certificates()), ..ask(&own) };
+        assert_eq!(code(&submit(issuer, asked, now())), answer, "{}", profile.name);
+    }
+}
+
 /// Nobody at the maker knows that a device is stolen: what was revoked for good comes back by the operator's word alone.
 #[test]
 fn a_makers_device_does_not_undo_a_revocation() {

@@ -188,12 +188,16 @@ fn renew(issuer: &Issuer, names: &[AltName], shown: &ServerIdentity, format: For
     }
 }
 
+/// Longest method and path in a line of the log, in characters: strangers choose them, and each has 16 KiB.
+const SHOWN_LENGTH: usize = 256;
+
 /// One line about a request.
 fn log(format: Format, logged: &Logged) {
     let mut facts = vec![("id", logged.id.to_string())];
     facts.extend(logged.peer.map(|peer| ("peer", peer.to_string())));
-    facts.push(("method", logged.method.clone()));
-    facts.push(("target", logged.target.clone()));
+    let start = |text: &str| text.chars().take(SHOWN_LENGTH).collect();
+    facts.push(("method", start(&logged.method)));
+    facts.push(("target", start(&logged.target)));
     facts.push(("status", logged.status.to_string()));
     facts.push(("ms", logged.took.as_millis().to_string()));
     facts.extend(logged.facts.iter().cloned());
