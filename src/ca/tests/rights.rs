@@ -425,7 +425,8 @@ fn a_makers_device_becomes_nothing_else() {
     ] {
         let profile = built_in(profile);
         let own = request(&key(), profile, "A");
-        let asked = Ask { profile, credential: certificate(born.certificates()), ..ask(&own) };
+        let claim = own.public_key().fingerprint();
+        let asked = Ask { profile, credential: certificate(born.certificates(), &claim), ..ask(&own) };
         assert_eq!(code(&submit(issuer, asked, now())), answer, "{}", profile.name);
     }
 }
