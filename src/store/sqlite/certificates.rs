@@ -229,7 +229,8 @@ fn find(
         (None, _) => {}
     }
     // A device that was put out of service is not to put itself back into it.
-    if plan.right.is_standing()
+    if replaced.is_none()
+        && plan.right.is_standing()
         && plan.standing == Standing::New
         && let Some(serial) = withdrawn(transaction, issuer, plan)?
     {
