@@ -7,13 +7,13 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bulla::enroll::est::{Responder, Served};
-use bulla::enroll::{Ask, Authority, AuthorityError, Decision, Pending, Refusal, Unauthorized};
+use bulla::enroll::{Ask, Authority, AuthorityError, Credential, Decision, Pending, Refusal, Unauthorized};
 use bulla::key::Signer;
 use bulla::net::{Identity, Method, Peer, Request, TlsVersion};
 use bulla::x509::issue::{self, Serial};
 use bulla::x509::{Chain, Name, Names, Profile, Time, no_expiry};
 use bulla_fuzz::http::{Message, mutate};
-use bulla_fuzz::{P256, SIGNER, now};
+use bulla_fuzz::{P256, SIGNER, now, p256};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 /// A CA of one certificate, which says by the first letter of the common name what becomes of a request.
@@ -22,6 +22,11 @@ struct Ca(Chain);
 impl Authority for Ca {
     fn chain(&self) -> &Chain {
         &self.0
+    }
+
+    fn recognise(&self, _: &Profile, credential: Credential<'_>, _: Time) -> Result<Option<Refusal>, AuthorityError> {
+        let is_missing = matches!(credential, Credential::Missing { .. });
+        Ok(is_missing.then_some(Refusal::Unauthorized(Unauthorized::Missing)))
     }
 
     fn submit(&self, asks: &[Ask<'_>], now: Time) -> Result<Vec<Decision>, AuthorityError> {
@@ -72,7 +77,7 @@ static RESPONDERS: LazyLock<[Responder; 2]> = LazyLock::new(|| {
     [false, true].map(|requires_binding| {
         let served = ["ldevid", "tls-server"]
             .map(|name| Served { profile: Profile::from_toml(&toml(name)).expect("a profile"), authority: ca.clone() });
-        let identity = Identity::new(SIGNER.clone(), Arc::new(P256.clone())).expect("an identity");
+        let identity = Identity::new(SIGNER.clone(), Arc::new(p256())).expect("an identity");
         Responder::new(served.to_vec(), requires_binding).with_key_signer(Arc::new(move || identity.clone()))
     })
 });

@@ -34,8 +34,13 @@ fn certificates(text: &str) -> Vec<Certificate> {
     fixture(text).iter().map(|document| Certificate::from_der(&document.der).expect("a certificate")).collect()
 }
 
-/// The P-256 key that every seed is signed with.
-pub static P256: LazyLock<SoftwareKey> = LazyLock::new(|| key(include_str!("../../fixtures/chains/signer.key")));
+/// The P-256 key that every seed is signed with, to be owned.
+pub fn p256() -> SoftwareKey {
+    key(include_str!("../../fixtures/chains/signer.key"))
+}
+
+/// The same, to be shared.
+pub static P256: LazyLock<SoftwareKey> = LazyLock::new(p256);
 
 /// The certificate of [`P256`] and that of its issuer.
 pub static SIGNER: LazyLock<Vec<Certificate>> =
