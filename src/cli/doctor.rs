@@ -8,7 +8,7 @@ use super::Context;
 use super::est_url::EstUrl;
 use super::report::{Report, row};
 use super::trust;
-use crate::enroll::est::{self, Examination, Wrapping};
+use crate::enroll::est::{self, Examination, Operation, Wrapping};
 use crate::enroll::{KeyWish, Wishes};
 use crate::files::printable;
 use crate::key::algorithm::oid_name;
@@ -69,6 +69,10 @@ fn report(url: &EstUrl, is_verified: bool, examination: &Examination) -> Report 
         .field("tls", versions)
         .line(row("offers", &operations.join(", ")))
         .field("offers", operations);
+    if examination.operations.contains(&Operation::ServerKeygen) {
+        let words = "whether as PKCS#8 shows when one is made: bulla enroll --server-keygen warns of PKCS#1 and SEC 1";
+        report = report.line(row("keys", words));
+    }
     report = shown(report, "shows", "server_certificates", server);
     report = shown(report, "ca", "ca_certificates", ca);
     if let Some(wrapping) = wrapping {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -85,10 +85,20 @@ enum Lower {
 impl Double {
     /// A server with a certificate chain and key, PEM files.
     pub fn start(chain: &Path, key: &Path, script: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static) -> Self {
+        Self::start_in(rustls::DEFAULT_VERSIONS, chain, key, script)
+    }
+
+    /// The same in some versions of TLS alone.
+    pub fn start_in(
+        versions: &[&'static SupportedProtocolVersion],
+        chain: &Path,
+        key: &Path,
+        script: impl Fn(&Received) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
         let chain = CertificateDer::pem_file_iter(chain).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
         let key = PrivateKeyDer::from_pem_file(key).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
         Self::run(Lower::Tls(Arc::new(config)), Arc::new(script))
     }

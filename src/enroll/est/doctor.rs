@@ -242,7 +242,8 @@ impl Examination {
         if response.body.trim_ascii().starts_with(b"-----BEGIN") {
             self.error("pem", about, "is PEM, not base64 alone (RFC 8951 section 3)");
         }
-        self.wrapping = Some(Wrapping::of(&response.body));
+        // By the first body, which are certificates: what follows may be too short for a second line.
+        self.wrapping.get_or_insert(Wrapping::of(&response.body));
     }
 }
 
