@@ -358,7 +358,13 @@ fn of_enrolment(error: &enroll::Error) -> Class {
 fn of_net(error: &net::Error) -> Class {
     match error {
         net::Error::Connect { .. } => (7, "cannot-connect", Some("check the address, the port and the network"), true),
-        net::Error::Proxy { .. } => (7, "proxy", Some("check HTTPS_PROXY and NO_PROXY"), true),
+        net::Error::Proxy { status: Some(407), .. } => {
+            (4, "proxy", Some("give user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"), false)
+        }
+        net::Error::Proxy { .. } => {
+            let is_transient = error.is_transient();
+            (if is_transient { 7 } else { 1 }, "proxy", Some("check HTTPS_PROXY and NO_PROXY"), is_transient)
+        }
         net::Error::ProxySetting { .. } => (1, "proxy-setting", Some("give http://[USER:PASSWORD@]HOST:PORT"), false),
         net::Error::Request { .. } => (1, "request", None, false),
         net::Error::Timeout { .. } => (7, "timeout", Some("try again, or allow more with --timeout"), true),

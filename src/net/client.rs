@@ -154,7 +154,8 @@ async fn reach(server: &ServerName, until: Instant) -> Result<TcpStream, Error> 
 
 /// Asks a proxy for a tunnel to a server.
 async fn tunnel(stream: &mut TcpStream, proxy: &Proxy, server: &ServerName) -> Result<(), Error> {
-    let refused = |why: String| Error::Proxy { proxy: proxy.server.to_string(), why };
+    let answered = |status, why| Error::Proxy { proxy: proxy.server.to_string(), status, why };
+    let refused = |why: String| answered(None, why);
     let broken = |error: io::Error| refused(error.to_string());
     let mut request = Zeroizing::new(format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n"));
     if let Some(pair) = &proxy.credentials {
@@ -183,8 +184,9 @@ async fn tunnel(stream: &mut TcpStream, proxy: &Proxy, server: &ServerName) -> R
     match (words.next(), words.next()) {
         (Some("HTTP/1.0" | "HTTP/1.1"), Some(status)) if status.starts_with('2') => Ok(()),
         (Some("HTTP/1.0" | "HTTP/1.1"), Some(status)) => {
+            let code = status.split(' ').next().and_then(|code| code.parse().ok());
             let status: String = status.chars().take(SHOWN_LIMIT).collect();
-            Err(refused(format!("it answered {}", files::printable(&status))))
+            Err(answered(code, format!("it answered {}", files::printable(&status))))
         }
         _ => Err(refused("it does not speak HTTP".to_owned())),
     }

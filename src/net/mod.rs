@@ -268,8 +268,8 @@ impl<S: Service> Connection for LoopbackConnection<S> {
 pub enum Error {
     /// The server, or the proxy before it, could not be reached.
     Connect { server: String, source: std::io::Error },
-    /// The proxy did not open the way.
-    Proxy { proxy: String, why: String },
+    /// The proxy did not open the way; with the status of its answer, where there was one.
+    Proxy { proxy: String, status: Option<u16>, why: String },
     /// The TLS handshake failed, or the connection broke within TLS.
     Tls { server: String, why: String },
     /// The server's certificate is not trusted, or not for this name.
@@ -297,7 +297,12 @@ pub enum Error {
 impl Error {
     /// Whether trying the same again may help: the network and a busy server pass, a wrong certificate stays.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Connect { .. } | Self::Timeout { .. } | Self::Closed { .. } | Self::Proxy { .. })
+        match self {
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Closed { .. } => true,
+            // What the proxy refuses (RFC 9110 section 15.5) it refuses again.
+            Self::Proxy { status, .. } => !matches!(status, Some(400..=499)),
+            _ => false,
+        }
     }
 }
 
@@ -305,7 +310,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect { server, .. } => write!(f, "cannot connect to {server}"),
-            Self::Proxy { proxy, why } => write!(f, "the proxy {proxy} did not open the way: {why}"),
+            Self::Proxy { proxy, why, .. } => write!(f, "the proxy {proxy} did not open the way: {why}"),
             Self::Tls { server, why } => write!(f, "no secure connection to {server}: {why}"),
             Self::Untrusted { server, why } => write!(f, "the server {server} is not trusted: {why}"),
             Self::Timeout { server, doing, seconds } => write!(f, "{server} took more than {seconds} s to {doing}"),

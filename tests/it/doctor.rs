@@ -58,7 +58,9 @@ impl Scene {
             lab.bulla(&format!("enroll {server} {ca} -o {file}")).ok();
         }
         for (ca, day) in [("old", "-1000d"), ("soon", "-360d"), ("young", "+9d")] {
-            let made = format!("$bulla ca init {ca} --name Acme --no-passphrase && $bulla enroll {server} {ca} -o tls-{ca}.pem");
+            let made = format!(
+                "$bulla ca init {ca} --name Acme --no-passphrase && $bulla enroll {server} {ca} -o tls-{ca}.pem"
+            );
             lab.shell(&format!("faketime -f {day} bash -c '{made}'")).ok();
         }
         lab.shell("cat tls.pem other/device/issuing.pem >tls-disordered.pem").ok();
@@ -81,15 +83,16 @@ impl Scene {
         let files = format!("{ca}/device/issuing.pem {ca}/device/root.pem");
         let ca = Arc::new(self.certificates(&files));
         let (chain, key) = (self.lab.path(chain), self.lab.path("tls.key"));
-        let double = Double::start_in(versions, &chain, &key, move |received: &Received| match (received.operation(), &odd) {
-            (asked, Some((operation, acts))) if asked == *operation => acts.clone(),
-            ("cacerts", _) => response("200 OK", &[CERTS_ONLY], &ca),
-            ("csrattrs", _) => response("204 No Content", &[], b""),
-            ("simpleenroll" | "simplereenroll", _) => {
-                response("401 Unauthorized", &["WWW-Authenticate: Basic realm=x"], b"")
-            }
-            _ => response("404 Not Found", &[], b""),
-        });
+        let double =
+            Double::start_in(versions, &chain, &key, move |received: &Received| match (received.operation(), &odd) {
+                (asked, Some((operation, acts))) if asked == *operation => acts.clone(),
+                ("cacerts", _) => response("200 OK", &[CERTS_ONLY], &ca),
+                ("csrattrs", _) => response("204 No Content", &[], b""),
+                ("simpleenroll" | "simplereenroll", _) => {
+                    response("401 Unauthorized", &["WWW-Authenticate: Basic realm=x"], b"")
+                }
+                _ => response("404 Not Found", &[], b""),
+            });
         let run = self.lab.remote(&format!("doctor est://{} --timeout 5 --format json", double.address));
         // Nothing that could be granted was sent, and nothing secret.
         for received in double.seen() {
@@ -107,7 +110,8 @@ fn each_thing_that_is_wrong_is_found() {
     let pem = scene.lab.read("acme/device/root.pem");
     let typed = |kind: &str, body: &[u8]| response("200 OK", &[kind], body);
     let chunks = {
-        let head = format!("HTTP/1.1 200 OK\r\n{CERTS_ONLY}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", whole.len());
+        let head =
+            format!("HTTP/1.1 200 OK\r\n{CERTS_ONLY}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n", whole.len());
         vec![Act::Send([head.as_bytes(), &whole, b"\r\n0\r\n\r\n"].concat())]
     };
     let none = || response("404 Not Found", &[], b"");
@@ -119,7 +123,12 @@ fn each_thing_that_is_wrong_is_found() {
         ("cacerts", none(), 3, &["no-cacerts"]),
         ("cacerts", chunks, 0, &["no-content-length"]),
         ("cacerts", typed("Content-Type: application/octet-stream", &whole), 0, &["content-type"]),
-        ("cacerts", typed(CERTS_ONLY, &ca("other/device/issuing.pem other/device/root.pem")), 0, &["server-of-another-ca"]),
+        (
+            "cacerts",
+            typed(CERTS_ONLY, &ca("other/device/issuing.pem other/device/root.pem")),
+            0,
+            &["server-of-another-ca"],
+        ),
         ("cacerts", vec![Act::Close], 3, &["no-answer"]),
         ("csrattrs", typed(ATTRIBUTES, b"MAA="), 0, &[]),
         ("csrattrs", typed(ATTRIBUTES, b"MAEA"), 3, &["malformed"]),
@@ -175,6 +184,10 @@ fn a_server_that_is_not_there_is_not_examined() {
     let deaf = Double::bare(|_| response("400 Bad Request", &[], b"plain HTTP"));
     lab.remote(&format!("doctor est://{}", deaf.address)).exits(1).says("no secure connection");
     let serving = Serving::start(&lab, "--serve-profile idevid");
+    // One that wants to see a certificate is not taken for one that speaks no TLS 1.2.
+    let strict = Serving::start(&lab, "--serve-profile idevid --require-client-cert");
+    let said = lab.remote(&format!("doctor {}", strict.ca(""))).exits(3).text();
+    assert!(said.contains("takes no connection in TLS 1.2") && said.contains("certificate required"), "{said}");
     let words = format!("doctor {} --trust acme/firmware/root.pem", serving.ca(""));
     lab.remote(&words).exits(3).says("");
     lab.refuses("doctor https://localhost", 2, "est://");

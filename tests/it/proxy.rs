@@ -97,10 +97,14 @@ fn a_device_enrolls_through_a_proxy() {
     // What binds the request to the connection goes through the tunnel from end to end.
     serving.logs(|line| line["binding"] == "checked" && line["outcome"] == "issued");
     let heads = proxy.take();
-    assert!(heads.iter().all(|head| head.starts_with("CONNECT localhost:1 HTTP/1.1\r\nHost: localhost:1\r\n")), "{heads:?}");
+    assert!(
+        heads.iter().all(|head| head.starts_with("CONNECT localhost:1 HTTP/1.1\r\nHost: localhost:1\r\n")),
+        "{heads:?}"
+    );
     assert!(!heads.is_empty() && heads.iter().all(|head| !head.contains(&secret)), "{heads:?}");
     // The small letters win; what NO_PROXY excepts goes straight.
-    through(&lab, &[("https_proxy", &good), ("HTTPS_PROXY", "http://127.0.0.1:1")], &enroll("localhost:1", "b.pem")).ok();
+    through(&lab, &[("https_proxy", &good), ("HTTPS_PROXY", "http://127.0.0.1:1")], &enroll("localhost:1", "b.pem"))
+        .ok();
     assert_eq!(lab.read("a.pem"), lab.read("b.pem"));
     proxy.take();
     let near = enroll(&format!("127.0.0.1:{}", serving.address.port()), "c.pem");
@@ -113,8 +117,8 @@ fn a_device_enrolls_through_a_proxy() {
     through(&lab, &[("HTTPS_PROXY", &good)], "doctor est://localhost:1 --trust acme/device/root.pem").ok();
     // A proxy that says no is named, and its credentials are not.
     for (variables, exit, said) in [
-        (("HTTPS_PROXY", url("")), 7, "407 Proxy Authentication Required"),
-        (("HTTPS_PROXY", url("user:wr0ng@")), 7, "407 Proxy Authentication Required"),
+        (("HTTPS_PROXY", url("")), 4, "407 Proxy Authentication Required"),
+        (("HTTPS_PROXY", url("user:wr0ng@")), 4, "407 Proxy Authentication Required"),
         (("HTTPS_PROXY", "http://127.0.0.1:1".to_owned()), 7, "127.0.0.1:1"),
         (("HTTPS_PROXY", good.replace("http://", "https://")), 1, "HTTPS_PROXY"),
         (("https_proxy", "socks5://127.0.0.1:1".to_owned()), 1, "https_proxy"),
@@ -130,15 +134,17 @@ fn a_proxy_that_refuses_or_talks_nonsense_is_named() {
     let lab = Lab::ca("");
     lab.bulla("keygen -o dev.key").ok();
     let nobody = "127.0.0.1:1".parse().expect("an address");
-    for (answer, said) in [
-        ("403 Forbidden", "403 Forbidden"),
-        ("502 Bad \u{1b}[31mGateway", "502 Bad \\u{1b}[31mGateway"),
-        ("407 ", "407"),
+    for (answer, exit, said) in [
+        ("403 Forbidden", 1, "403 Forbidden"),
+        ("502 Bad \u{1b}[31mGateway", 7, "502 Bad \\u{1b}[31mGateway"),
+        ("407 ", 4, "407"),
+        ("nonsense", 7, "nonsense"),
     ] {
         let proxy = Proxy::start(nobody, move |_| answer);
-        let words = "enroll --key dev.key --serial SN-1 --profile idevid --ca est://ca.example --trust acme/device/root.pem";
+        let words =
+            "enroll --key dev.key --serial SN-1 --profile idevid --ca est://ca.example --trust acme/device/root.pem";
         let url = format!("http://{}", proxy.address);
-        let run = through(&lab, &[("HTTPS_PROXY", &url)], &format!("{words} -o a.pem")).exits(7).says(said);
+        let run = through(&lab, &[("HTTPS_PROXY", &url)], &format!("{words} -o a.pem")).exits(exit).says(said);
         assert!(run.stderr.contains(&proxy.address.to_string()), "{}", run.stderr);
         assert!(proxy.take().iter().all(|head| head.starts_with("CONNECT ca.example:443 HTTP/1.1\r\n")));
     }

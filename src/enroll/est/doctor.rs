@@ -45,7 +45,7 @@ pub fn examine(open: Opener<'_>, label: Option<&str>, now: Time) -> Result<Exami
         operations: Vec::new(),
         findings: Vec::new(),
     };
-    let mut refused = None;
+    let mut refused = Vec::new();
     let mut best = None;
     for version in [TlsVersion::V1_3, TlsVersion::V1_2] {
         let transport = open(version);
@@ -54,14 +54,15 @@ pub fn examine(open: Opener<'_>, label: Option<&str>, now: Time) -> Result<Exami
                 examination.versions.push(version);
                 best.get_or_insert((transport, connection));
             }
-            Err(error) => refused = refused.or(Some(error)),
+            Err(error) => refused.push((version, error)),
         }
     }
     let Some((transport, connection)) = best else {
-        return Err(Error::Net(refused.unwrap_or(net::Error::Closed { server: String::new() })));
+        let first = refused.into_iter().next().map(|(_, error)| error);
+        return Err(Error::Net(first.unwrap_or(net::Error::Closed { server: String::new() })));
     };
     examination.server = connection.peer().certificates.clone();
-    examination.tls(now);
+    examination.tls(&refused, now);
     let mut session = Session { transport, connection: Some(connection) };
     for operation in Operation::ALL {
         let target = operation.target(label);
@@ -118,17 +119,15 @@ impl Examination {
         self.find(Severity::Warning, code, about, words);
     }
 
-    fn tls(&mut self, now: Time) {
-        const WHAT: &str = "the server";
-        if !self.versions.contains(&TlsVersion::V1_3) {
-            self.warn(
-                "no-tls-1.3",
-                WHAT,
-                "does not speak TLS 1.3, and no request can be bound to its connection (RFC 9266)",
-            );
-        }
-        if !self.versions.contains(&TlsVersion::V1_2) {
-            self.warn("no-tls-1.2", WHAT, "does not speak TLS 1.2, which is all that older devices speak");
+    /// The versions in which there was no connection, and why: it need not be the version, but a client certificate that is
+    /// missed.
+    fn tls(&mut self, refused: &[(TlsVersion, net::Error)], now: Time) {
+        for (version, error) in refused {
+            let (code, why) = match version {
+                TlsVersion::V1_3 => ("no-tls-1.3", "without which no request can be bound to it (RFC 9266)"),
+                TlsVersion::V1_2 => ("no-tls-1.2", "which is all that older devices speak"),
+            };
+            self.warn(code, "the server", format!("takes no connection in {version}, {why}: {error}"));
         }
         self.dates("the server's certificate", self.server.clone().first(), now);
         if !is_ordered(&self.server) {
