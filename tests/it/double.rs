@@ -221,7 +221,10 @@ fn more(stream: &mut impl Read, bytes: &mut Vec<u8>) -> Option<()> {
     loop {
         match stream.read(&mut some) {
             Ok(0) => return None,
-            Ok(read) => return Some(bytes.extend_from_slice(&some[..read])),
+            Ok(read) => {
+                bytes.extend_from_slice(&some[..read]);
+                return Some(());
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => return None,
         }

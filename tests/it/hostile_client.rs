@@ -40,6 +40,9 @@ fn is_well(lab: &Lab, serving: &Serving) {
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
 
+/// A name, the request's line, its fields, its body, and the status codes that may answer it.
+type Case<'a> = (&'a str, &'a str, String, Vec<u8>, &'a [u16]);
+
 fn bearer(token: &str) -> String {
     format!("{PKCS10}Authorization: Bearer {token}\r\n")
 }
@@ -59,7 +62,7 @@ fn what_is_no_request_is_refused_in_words() {
     let large = vec![b'A'; 700 << 10];
     let deep =
         lab.shell("python3 -c \"import base64; print(base64.b64encode(b'\\x30\\x80'*50000).decode())\"").ok().stdout;
-    let cases: Vec<(&str, &str, String, Vec<u8>, &[u16])> = vec![
+    let cases: Vec<Case> = vec![
         ("no base64", ENROLL, auth.clone(), b"!!!!".to_vec(), &[400]),
         ("no request", ENROLL, auth.clone(), b"AAAAAAAA".to_vec(), &[400]),
         ("nothing", ENROLL, auth.clone(), Vec::new(), &[400]),

@@ -393,6 +393,22 @@ fn libest_gets_lines_and_is_asked_for_a_password() {
     serving.logs(|line| line["outcome"] == "issued" && line["binding"] == "unchecked");
 }
 
+/// A renewal is laid out as its request is, and the certificate of the connection decides, whatever token comes with it.
+#[test]
+fn a_renewal_is_laid_out_as_it_is_asked_for() {
+    let (lab, serving, token) = served();
+    lab.bulla("enroll d.csr --profile idevid --ca acme -o d.pem").ok();
+    let mut raw = serving.connect_as(&lab, "d.pem", "d.key");
+    let mut first = None;
+    for (body, fields) in [("d.b64", String::new()), ("d.lines", basic("SN-1", &token)), ("d.lines", basic("x", "y"))] {
+        let fields = format!("Content-Type: application/pkcs10\r\n{fields}");
+        let (status, said) = raw.ask("POST /.well-known/est/simplereenroll", &fields, &lab.read(body));
+        assert!(status == 200 && is_wrapped(said.as_bytes()) == (body == "d.lines"), "{body}: {status} {said}");
+        let said = said.replace('\n', "");
+        assert_eq!(first.get_or_insert(said.clone()), &said, "the same renewal is the same certificate");
+    }
+}
+
 /// globalsign's client: the request in chunks without a length, a path prefix of its own as label.
 #[test]
 fn globalsign_sends_chunks() {
