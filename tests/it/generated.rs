@@ -136,9 +136,9 @@ sqlite3.connect('acme/ca.db').executescript("""
     INSERT INTO token VALUES
         (1, x'1a2b3c4d', 'device', 'est', 'idevid', 'SN-42', 'serialNumber=SN-42', '', 0, 1, 1, NULL);
     INSERT INTO request VALUES
-        (7, 'device', 'idevid', 'serialNumber=SN-7', x'07', 'serialNumber=SN-7', '', 0, 'waiting', NULL),
-        (8, 'device', 'idevid', 'serialNumber=SN-8', x'08', 'serialNumber=SN-8', '', 0, 'waiting', NULL),
-        (9, 'device', 'idevid', 'serialNumber=SN-42', x'09', 'serialNumber=SN-42', '', 0, 'waiting', NULL);
+        (7, 'device', 'idevid', 'serialNumber=SN-7', x'07', x'', 'serialNumber=SN-7', '', '', 0, 'waiting', NULL),
+        (8, 'device', 'idevid', 'serialNumber=SN-8', x'08', x'', 'serialNumber=SN-8', '', '', 0, 'waiting', NULL),
+        (9, 'device', 'idevid', 'serialNumber=SN-42', x'09', x'', 'serialNumber=SN-42', '', '', 0, 'waiting', NULL);
 """)
 END
 "#;

@@ -74,7 +74,7 @@ fn a_server_that_is_killed_issues_nothing_twice_and_loses_nothing() {
     let devices = devices(&lab);
     let mut serving = Serving::start(&lab, "--serve-profile idevid");
     let port = serving.address.port();
-    let dialer = Dialer::new(&lab, serving.address);
+    let dialer = Dialer::new(&lab, serving.address, None);
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let certificates: Vec<Certificate> = std::thread::scope(|scope| {
         let client = || {

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::Value;
 
 use crate::harness::Lab;
@@ -100,7 +100,12 @@ impl Serving {
 
     /// Opens a connection that trusts the CA's root.
     pub fn connect(&self, lab: &Lab) -> Raw {
-        Dialer::new(lab, self.address).dial().expect("a server")
+        Dialer::new(lab, self.address, None).dial().expect("a server")
+    }
+
+    /// The same with a client certificate: the files of a chain and a key.
+    pub fn connect_as(&self, lab: &Lab, chain: &str, key: &str) -> Raw {
+        Dialer::new(lab, self.address, Some((chain, key))).dial().expect("a server")
     }
 }
 
@@ -111,8 +116,8 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Trusts the root of the CA `acme`.
-    pub fn new(lab: &Lab, address: SocketAddr) -> Self {
+    /// Trusts the root of the CA `acme`, and shows a client certificate where there is one.
+    pub fn new(lab: &Lab, address: SocketAddr, identity: Option<(&str, &str)>) -> Self {
         let mut roots = rustls::RootCertStore::empty();
         for root in CertificateDer::pem_file_iter(lab.path("acme/device/root.pem")).unwrap() {
             roots.add(root.unwrap()).unwrap();
@@ -121,7 +126,13 @@ impl Dialer {
         let config =
             rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let config = config.with_root_certificates(roots);
-        let config = config.with_no_client_auth();
+        let config = match identity {
+            None => config.with_no_client_auth(),
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_file_iter(lab.path(chain)).unwrap().map(Result::unwrap).collect();
+                config.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(lab.path(key)).unwrap()).unwrap()
+            }
+        };
         Self { config: Arc::new(config), address }
     }
 
