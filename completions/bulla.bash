@@ -1506,7 +1506,7 @@ _bulla() {
             return 0
             ;;
         bulla__subcmd__enroll)
-            opts="-o -h --key --profile --supersede --reason --valid-for --allow-outlive --output --passphrase-from --force --ca --ca-passphrase-from --accept-clock --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --set --server-keygen --key-out --token-from --user --client-cert --client-key --client-passphrase-from --trust --server-trust --ca-fingerprint --ca-out --wait --timeout --format --color --progress --help"
+            opts="-o -h --key --profile --supersede --reason --valid-for --allow-outlive --output --passphrase-from --force --ca --ca-passphrase-from --accept-clock --subject --serial --cn --dns --ip --uri --email --hw-module --permanent-id --set --server-keygen --key-out --encrypt-key --token-from --user --client-cert --client-key --client-passphrase-from --trust --server-trust --ca-fingerprint --ca-out --wait --timeout --format --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

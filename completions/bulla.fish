@@ -153,6 +153,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l allow-outlive -d 
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l force -d 'Replace an existing file'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l accept-clock -d 'Believe the clock, though it is a day behind or years ahead of the CA\'s last record'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l server-keygen -d 'Let the server make the key, too (RFC 7030 section 4.4)'
+complete -c bulla -n "__fish_bulla_using_subcommand enroll" -l encrypt-key -d 'Have that key encrypted to the key of --client-cert, beyond the connection (RFC 7030 section 4.4.1.2)'
 complete -c bulla -n "__fish_bulla_using_subcommand enroll" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l key -d 'The new private key; with --keep-key, the one that the certificate has' -r
 complete -c bulla -n "__fish_bulla_using_subcommand renew" -l csr -d 'A request made with the new key, where that stays in the device' -r -F
@@ -555,7 +556,7 @@ complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcomma
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "list" -d 'List the tokens of a CA'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Take a token back'
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from token" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l identity -d 'Those that wait of this identity, as SN-42 or serialNumber=SN-42' -r
+complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l identity -d 'That which waits of this identity, as SN-42 or serialNumber=SN-42; with --refuse, all' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l ca-passphrase-from -d 'The passphrase of the CA\'s key: env:VAR, file:PATH, fd:N or prompt' -r
 complete -c bulla -n "__fish_bulla_using_subcommand ca; and __fish_seen_subcommand_from approve" -l format -d 'How the command reports: text for people, JSON for programs' -r -f -a "text\t''
 json\t''"

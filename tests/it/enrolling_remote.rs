@@ -321,7 +321,7 @@ fn a_renewal_shows_the_old_certificate() {
     let at = format!("--profile idevid --ca {} --trust root.pem", double.url());
     for words in [
         format!("renew dev.pem --key dev.key --keep-key {at} -o a.pem"),
-        format!("renew dev.pem --key new.key --client-key dev.key {at} -o b.pem"),
+        format!("renew dev.pem --key dev.key --client-key dev.key --keep-key {at} -o b.pem"),
     ] {
         double.plays(|_| None);
         let told = lab.remote(&format!("{words} --format json")).ok().json();
