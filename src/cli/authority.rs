@@ -174,7 +174,11 @@ pub fn serving(ca: &Ca, named: Option<Hierarchy>, profile: &Profile) -> anyhow::
 }
 
 /// Where the passphrase of a new key comes from, or that there is none; one of the two must be said.
-pub fn protection(from: Option<&PassphraseFrom>, declined: bool, what: &str) -> anyhow::Result<Option<Passphrase>> {
+pub fn protection(
+    from: Option<&PassphraseFrom>,
+    declined: bool,
+    what: &'static str,
+) -> anyhow::Result<Option<Passphrase>> {
     match (from, declined) {
         (Some(from), _) => Ok(Some(from.get(what, true)?)),
         (None, true) => Ok(None),

@@ -41,13 +41,13 @@ impl FromStr for PassphraseFrom {
 
 impl PassphraseFrom {
     /// Gets the passphrase, as [`secret`](Self::secret) does.
-    pub fn get(&self, what: &str, confirm: bool) -> anyhow::Result<Passphrase> {
+    pub fn get(&self, what: &'static str, confirm: bool) -> anyhow::Result<Passphrase> {
         self.secret(what, confirm).map(Passphrase::new)
     }
 
     /// Gets the secret. From a file or descriptor one line end is taken off. An unset variable is an error; an
     /// empty one is the empty passphrase. `what` names the secret, `confirm` asks twice at a prompt.
-    pub fn secret(&self, what: &str, confirm: bool) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    pub fn secret(&self, what: &'static str, confirm: bool) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         match self {
             Self::Env(variable) => {
                 let value = std::env::var_os(variable).ok_or_else(|| Credential {
@@ -64,8 +64,8 @@ impl PassphraseFrom {
 }
 
 /// Reads a passphrase from a file without its line end. A file that cannot be read is a credential that is missing.
-fn read(path: &Path, what: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = files::read("passphrase", path, PASSPHRASE_LIMIT).with_context(|| Credential {
+fn read(path: &Path, what: &'static str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = files::read(what, path, PASSPHRASE_LIMIT).with_context(|| Credential {
         message: format!("there is no {what}"),
         hint: "give it by env:VAR, file:PATH or fd:N".to_owned(),
     })?;
