@@ -3,12 +3,12 @@
 #![no_main]
 
 use bulla::enroll::est::CsrAttributes;
-use bulla::x509::{Profile, Wanted};
+use bulla::x509::{Name, Profile, Wanted};
 use bulla_fuzz::{assert_printable, der};
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 
 fuzz_target!(|bytes: &[u8]| {
-    let read = match CsrAttributes::from_der(bytes) {
+    let mut read = match CsrAttributes::from_der(bytes) {
         Ok(read) => read,
         Err(error) => return assert_printable(error),
     };
@@ -18,7 +18,9 @@ fuzz_target!(|bytes: &[u8]| {
     for profile in Profile::built_in() {
         let _ = read.wishes.add_to(Wanted::default(), profile, false);
     }
-    // What has a form to be written is read again.
+    // What a profile can want is read again as it is written. Beside a template nothing stands that is not understood.
+    read.wishes.unknown.clear();
+    read.wishes.subject.retain(|(oid, _)| Name::is_attribute(*oid));
     if let Ok(written) = read.to_der() {
         let again = CsrAttributes::from_der(&written).expect("what was written");
         assert_eq!(format!("{read:?}"), format!("{again:?}"));
