@@ -73,7 +73,7 @@ fuzz_target!(|bytes: &[u8]| {
         Err(error) => told(Err(error), &mut enrolling),
     }
     let mut generating = client(Operation::ServerKeygen);
-    match generating.generate(&ask, now()) {
+    match generating.generate(&ask, None, now()) {
         Ok(Generated::Issued(key, chain)) => assert_eq!(chain.leaf().spki(), key.public_key().spki()),
         Ok(Generated::Pending(_)) => {}
         Err(error) => told(Err(error), &mut generating),

@@ -229,11 +229,14 @@ impl Grant {
     /// anybody may say of itself differ from one request to the next.
     pub fn right(self, names: &Names, is_quiet: bool) -> Result<Right, Error> {
         let Self { by, claim, redeem, needs_approval, .. } = self;
-        let approval = Approval {
-            names_sha256: names.digest()?.bytes().to_vec(),
-            alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
+        let approval = match needs_approval {
+            false => None,
+            true => Some(Approval {
+                names_sha256: names.digest()?.bytes().to_vec(),
+                alt_names: names.alt_names.iter().map(AltName::to_string).collect(),
+            }),
         };
-        Ok(Right { by, claim, redeem, approval: needs_approval.then_some(approval), is_quiet })
+        Ok(Right { by, claim, redeem, approval, is_quiet })
     }
 
     /// Whether the certificate may be this identity's and have these names. No name rides along with an identity: each that
