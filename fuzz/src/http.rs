@@ -53,7 +53,7 @@ fn head_of(bytes: &[u8]) -> usize {
 /// Changes the body as DER three times of four, the head else.
 pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
     let at = head_of(&data[..size]);
-    if seed % 4 > 0 && at < size {
+    if !seed.is_multiple_of(4) && at < size {
         return at + der::mutate(&mut data[at..], size - at, max_size - at, seed);
     }
     let body = data[at..size].to_vec();
