@@ -124,8 +124,8 @@ fn far(args: &Args, url: &EstUrl, context: &Context) -> anyhow::Result<ExitCode>
     order.obtain(&args.remote, Report::new("bulla.enroll/1"), context)
 }
 
-/// A key that signs the request for a key that the server makes, and is kept in a ticket at most. It has a type that the profile certifies,
-/// and of those one that is made quickly.
+/// A key that signs the request for a key that the server makes, and is kept in a ticket at most. It has a type that the
+/// profile certifies, and of those one that is made quickly.
 fn throwaway(profile: &Profile) -> anyhow::Result<SoftwareKey> {
     let types = &profile.key_types;
     let quick = types.iter().find(|key_type| !matches!(key_type, KeyType::Rsa(_) | KeyType::P521));

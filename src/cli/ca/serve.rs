@@ -21,7 +21,7 @@ use crate::files::{json_line, printable};
 use crate::key::KeyRef;
 use crate::net::{ClientAuth, Identity, Limits, Log, Logged, Server, ServerIdentity};
 use crate::x509::verify::Anchors;
-use crate::x509::{self, AltName, Chain, Hierarchy, rfc3339};
+use crate::x509::{self, AltName, Certificate, Chain, Hierarchy, rfc3339};
 
 /// Serve a CA over the network: EST, its revocation lists, and whether it is well
 ///
@@ -87,10 +87,12 @@ fn parse_server_name(text: &str) -> Result<AltName, String> {
 
 pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     let (ca, named) = args.key.find(&args.ca)?;
-    let (issuers, served) = serve(args, &ca, named, context)?;
+    let read = |path: &PathBuf| x509::read_certificates("the maker's certificate", path);
+    let vendors = args.vendor_ca.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat();
+    let (issuers, served) = serve(args, &ca, named, &vendors, context)?;
     let (identity, renewing) = identity(args, &ca, &issuers, context)?;
     let limits = Limits { connections: args.max_connections, ..Limits::default() };
-    let mut clients = ClientAuth { is_required: args.require_client_cert, issuers: vendors(args)? };
+    let mut clients = ClientAuth { is_required: args.require_client_cert, issuers: vendors };
     for issuer in &issuers {
         clients.issuers.extend(issuer.chain().certificates().iter().cloned());
     }
@@ -115,12 +117,12 @@ fn serve(
     args: &Args,
     ca: &Ca,
     named: Option<Hierarchy>,
+    vendors: &[Certificate],
     context: &Context,
 ) -> anyhow::Result<(Vec<Arc<Issuer>>, Vec<Served>)> {
     let profiles = args.serve_profile.iter().map(|name| profile::find(name, Some(&ca.profiles())));
     let profiles = profiles.collect::<Result<Vec<_>, _>>()?;
-    let vendors = vendors(args)?;
-    let vendors = if vendors.is_empty() { None } else { Some(Anchors::new(vendors)?) };
+    let vendors = if vendors.is_empty() { None } else { Some(Anchors::new(vendors.to_vec())?) };
     let names: Vec<String> = profiles.iter().map(|profile| profile.name.clone()).collect();
     let mut issuers: Vec<Arc<Issuer>> = Vec::new();
     let mut served = Vec::new();
@@ -144,11 +146,6 @@ fn serve(
         served.push(Served { profile, authority: issuer });
     }
     Ok((issuers, served))
-}
-
-fn vendors(args: &Args) -> Result<Vec<x509::Certificate>, x509::Error> {
-    let read = |path: &PathBuf| x509::read_certificates("the maker's certificate", path);
-    Ok(args.vendor_ca.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// What the server proves itself with, and the issuer that gives it a new one in time, where it is the CA's.

@@ -97,7 +97,7 @@ impl Client {
         std::mem::take(&mut self.notes.0)
     }
 
-    /// The CA's certificates in the server's order (RFC 7030 section 4.1.2), fetched once.
+    /// The CA's certificates (RFC 7030 section 4.1.2), fetched once. Their order means nothing: they came as a set.
     pub fn ca_certificates(&mut self) -> Result<&[Certificate], enroll::Error> {
         const DOING: Operation = Operation::CaCertificates;
         let fetched = match self.fetched.take() {
@@ -259,10 +259,7 @@ impl Client {
 
     /// The binding of the connection over which the next request goes. One that the server has closed is replaced.
     fn binding(&mut self) -> Result<Option<[u8; 32]>, enroll::Error> {
-        let connection = match self.connection.take().filter(|connection| connection.is_open()) {
-            Some(kept) => kept,
-            None => self.transport.connect()?,
-        };
+        let connection = kept_or_new(&mut self.connection, self.transport.as_ref())?;
         let (binding, version) = (connection.peer().binding, connection.peer().version);
         if binding.is_none() {
             self.notes.add(Note::NotBound { version });
@@ -311,6 +308,17 @@ impl Enroller for Client {
         };
         let returned = self.certificates(doing, &response)?;
         self.accepted(ask.request.public_key(), &returned, ask, &anchors, now).map(Outcome::Issued)
+    }
+}
+
+/// The connection that is kept, where the server has kept it too; else a new one.
+pub(super) fn kept_or_new(
+    kept: &mut Option<Box<dyn Connection>>,
+    transport: &dyn Transport,
+) -> Result<Box<dyn Connection>, net::Error> {
+    match kept.take().filter(|connection| connection.is_open()) {
+        Some(kept) => Ok(kept),
+        None => transport.connect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What an EST server offers, and what is wrong with it. Nothing is enrolled: an operation that would issue is sent an empty
 //! request, which no server can grant.
 
+use super::client::kept_or_new;
 use super::{CsrAttributes, MediaType, Operation, Wrapping, decode};
 use crate::cms::SignedData;
 use crate::enroll::Error;
@@ -96,10 +97,7 @@ struct Session {
 
 impl Session {
     fn send(&mut self, request: &Request) -> Result<Response, net::Error> {
-        let mut connection = match self.connection.take().filter(|connection| connection.is_open()) {
-            Some(connection) => connection,
-            None => self.transport.connect()?,
-        };
+        let mut connection = kept_or_new(&mut self.connection, self.transport.as_ref())?;
         let response = connection.send(request)?;
         self.connection = Some(connection);
         Ok(response)
